@@ -1,0 +1,182 @@
+//! Instants that the driver hands in, and the ticks they may be made of.
+//!
+//! The core reads no clock. A driver picks an origin (boot, the start of the process) and passes nanoseconds since
+//! then as [`Instant`]. All arithmetic saturates: 292 years after the origin time stands still, and nothing panics.
+
+use core::time::Duration;
+
+/// Nanoseconds since an origin that the driver picks.
+///
+/// Invariant: less than 2^63, so that differences fit a signed 64-bit integer. Constructors saturate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The origin itself.
+    pub const ORIGIN: Self = Self(0);
+    /// The latest instant there is, 292 years after the origin. As an alarm it means "not before something happens".
+    pub const MAX: Self = Self(i64::MAX as u64);
+
+    /// The instant `nanos` nanoseconds after the origin; saturates at [`Instant::MAX`].
+    pub const fn from_nanos(nanos: u64) -> Self {
+        if nanos > Self::MAX.0 { Self::MAX } else { Self(nanos) }
+    }
+
+    /// The instant `micros` microseconds after the origin; saturates.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self::from_nanos(micros.saturating_mul(1_000))
+    }
+
+    /// The instant `millis` milliseconds after the origin; saturates.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self::from_nanos(millis.saturating_mul(1_000_000))
+    }
+
+    /// The instant `secs` seconds after the origin; saturates.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self::from_nanos(secs.saturating_mul(1_000_000_000))
+    }
+
+    /// The instant at which a counter of `hz` ticks per second, zero at the origin, shows `ticks`.
+    ///
+    /// Rounds down, exact to the nanosecond for every rate: a reading that is early can only make a wait longer.
+    /// A rate of zero is a counter that stands still.
+    pub const fn from_ticks(ticks: u64, hz: u32) -> Self {
+        if hz == 0 {
+            return Self::ORIGIN;
+        }
+        let hz = hz as u64;
+        let whole_ns = (ticks / hz).saturating_mul(1_000_000_000);
+        // The remainder is below 2^32, so the product is below 2^62.
+        let rest_ns = (ticks % hz) * 1_000_000_000 / hz;
+        Self::from_nanos(whole_ns.saturating_add(rest_ns))
+    }
+
+    /// Nanoseconds since the origin, always less than 2^63.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// This instant moved `span` into the future; saturates at [`Instant::MAX`].
+    #[must_use = "an instant is moved by value"]
+    pub const fn saturating_add(self, span: Duration) -> Self {
+        self.plus_ns(nanos(span))
+    }
+
+    /// How long after `earlier` this instant is; zero where it is not.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.since_ns(earlier))
+    }
+
+    pub(crate) const fn plus_ns(self, span_ns: u64) -> Self {
+        // Both are at most 2^63 in any state that construction lets through; `saturating_add` covers the rest.
+        Self::from_nanos(self.0.saturating_add(span_ns))
+    }
+
+    pub(crate) const fn since_ns(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    pub(crate) const fn max(self, other: Self) -> Self {
+        if self.0 >= other.0 { self } else { other }
+    }
+
+    pub(crate) const fn min(self, other: Self) -> Self {
+        if self.0 <= other.0 { self } else { other }
+    }
+}
+
+/// The nanoseconds of a duration, saturating at 2^63 − 1, which is 292 years.
+pub(crate) const fn nanos(span: Duration) -> u64 {
+    let ns = span.as_nanos();
+    if ns > Instant::MAX.0 as u128 { Instant::MAX.0 } else { ns as u64 }
+}
+
+/// Extends a wrapping 32-bit tick counter to 64 bits.
+///
+/// Invariant: what it returns never decreases. It has to be read at least once in every half turn of the counter
+/// (2^31 ticks: 35 minutes at 1 MHz, 24 days at 1 kHz); a reading more than half a turn ahead is taken for one that
+/// is late, and no time passes.
+///
+/// ```
+/// use tidegate_core::time::{Instant, TickExtender};
+///
+/// let mut ticks = TickExtender::new();
+/// assert_eq!(ticks.extend(0xffff_fff0), 0xffff_fff0);
+/// assert_eq!(ticks.extend(0x0000_0010), 0x1_0000_0010); // wrapped
+/// assert_eq!(ticks.extend(0xffff_ffff), 0x1_0000_0010); // an interrupt's older reading: no time has passed
+/// assert_eq!(Instant::from_ticks(0x1_0000_0010, 1_000_000), Instant::from_micros(0x1_0000_0010));
+/// ```
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TickExtender {
+    latest: u64,
+    started: bool,
+}
+
+impl TickExtender {
+    /// An extender whose first reading is taken as it is.
+    pub const fn new() -> Self {
+        Self { latest: 0, started: false }
+    }
+
+    /// The 64-bit count for the counter's present `reading`.
+    pub const fn extend(&mut self, reading: u32) -> u64 {
+        if !self.started {
+            self.started = true;
+            self.latest = reading as u64;
+            return self.latest;
+        }
+        let ahead = reading.wrapping_sub(self.latest as u32);
+        if ahead < 1 << 31 {
+            self.latest = self.latest.saturating_add(ahead as u64);
+        }
+        self.latest
+    }
+}
+
+const _: () = assert!(size_of::<Instant>() == 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        assert_eq!(Instant::MAX.saturating_add(Duration::MAX), Instant::MAX);
+        assert_eq!(Instant::from_nanos(u64::MAX), Instant::MAX);
+        assert_eq!(Instant::from_secs(u64::MAX), Instant::MAX);
+        assert_eq!(Instant::ORIGIN.saturating_since(Instant::MAX), Duration::ZERO);
+        assert_eq!(nanos(Duration::MAX), Instant::MAX.as_nanos());
+    }
+
+    #[test]
+    fn ticks_convert_exactly_at_rates_that_do_not_divide_a_second() {
+        // 32,768 ticks are one second; one tick is 30,517.578125 ns, rounded down.
+        assert_eq!(Instant::from_ticks(32_768, 32_768), Instant::from_secs(1));
+        assert_eq!(Instant::from_ticks(1, 32_768).as_nanos(), 30_517);
+        assert_eq!(Instant::from_ticks(3, 32_768).as_nanos(), 91_552);
+        assert_eq!(Instant::from_ticks(u64::MAX, 1), Instant::MAX);
+        assert_eq!(Instant::from_ticks(u64::MAX, u32::MAX).as_nanos(), 4_294_967_297_000_000_000);
+        assert_eq!(Instant::from_ticks(7, 0), Instant::ORIGIN);
+    }
+
+    #[test]
+    fn time_running_backwards_does_not_move_the_tick_extender() {
+        let mut ticks = TickExtender::new();
+        assert_eq!(ticks.extend(1_000), 1_000);
+        assert_eq!(ticks.extend(999), 1_000);
+        assert_eq!(ticks.extend(1_001), 1_001);
+    }
+
+    #[test]
+    fn the_tick_extender_survives_many_wraps() {
+        let mut ticks = TickExtender::new();
+        let mut truth = 0u64;
+        for _ in 0..1_000 {
+            assert_eq!(ticks.extend(truth as u32), truth);
+            truth += (1 << 31) - 1;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Mock tile server, simulator, measurements and reports for tidegate.

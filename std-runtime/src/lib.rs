@@ -1,0 +1,1 @@
+//! Fetches map tiles, or anything else, from services that are slow, rate limited or down.
