@@ -78,6 +78,16 @@ impl Instant {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// For differences that may be negative: lossless, since an instant is below 2^63.
+    pub(crate) const fn signed(self) -> i64 {
+        self.0 as i64
+    }
+
+    /// The instant of a signed count; what lies before the origin is the origin.
+    pub(crate) const fn from_signed(ns: i64) -> Self {
+        if ns < 0 { Self::ORIGIN } else { Self(ns as u64) }
+    }
+
     pub(crate) const fn max(self, other: Self) -> Self {
         if self.0 >= other.0 { self } else { other }
     }
@@ -85,6 +95,44 @@ impl Instant {
     pub(crate) const fn min(self, other: Self) -> Self {
         if self.0 <= other.0 { self } else { other }
     }
+}
+
+/// A span of configuration in whole milliseconds: four bytes instead of the sixteen of a [`Duration`].
+///
+/// Rounded up, so that a delay is never shorter than asked for; at most [`Millis::MAX`], 49 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Millis(u32);
+
+impl Millis {
+    pub(crate) const ZERO: Self = Self(0);
+    pub(crate) const MAX: Duration = Duration::from_millis(u32::MAX as u64);
+
+    /// `None` where the span is longer than [`Millis::MAX`].
+    pub(crate) const fn round_up(span: Duration) -> Option<Self> {
+        let ms = nanos(span).div_ceil(1_000_000);
+        if ms > u32::MAX as u64 { None } else { Some(Self(ms as u32)) }
+    }
+
+    pub(crate) const fn ns(self) -> u64 {
+        // Below 2^32 · 10^6 < 2^52.
+        self.0 as u64 * 1_000_000
+    }
+
+    pub(crate) const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// About how many microseconds `span_ns` is, for explanations: right to 0.1 %, saturating at 71 minutes, no division.
+pub(crate) const fn about_micros(span_ns: u64) -> u32 {
+    let units = span_ns >> 10;
+    if units >= 1 << 31 {
+        return u32::MAX;
+    }
+    // 1.024 µs per unit, as 1049 / 1024.
+    let micros = (units * 1_049) >> 10;
+    if micros > u32::MAX as u64 { u32::MAX } else { micros as u32 }
 }
 
 /// The nanoseconds of a duration, saturating at 2^63 − 1, which is 292 years.
@@ -149,6 +197,24 @@ mod tests {
         assert_eq!(Instant::from_secs(u64::MAX), Instant::MAX);
         assert_eq!(Instant::ORIGIN.saturating_since(Instant::MAX), Duration::ZERO);
         assert_eq!(nanos(Duration::MAX), Instant::MAX.as_nanos());
+    }
+
+    #[test]
+    fn milliseconds_round_up_and_say_when_they_cannot_hold_a_span() {
+        assert_eq!(Millis::round_up(Duration::from_nanos(1)), Some(Millis(1)));
+        assert_eq!(Millis::round_up(Duration::from_millis(250)).map(Millis::ns), Some(250_000_000));
+        assert_eq!(Millis::round_up(Millis::MAX).map(Millis::ns), Some(4_294_967_295_000_000));
+        assert_eq!(Millis::round_up(Duration::MAX), None);
+    }
+
+    #[test]
+    fn explanations_in_microseconds_are_right_to_a_thousandth() {
+        for ns in [1_024, 10_000, 50_000_000, 1_000_000_000, 60_000_000_000] {
+            let exact = ns / 1_000;
+            let about = u64::from(about_micros(ns));
+            assert!(exact.abs_diff(about) <= exact / 1_000 + 1, "{ns} ns came out as {about} µs");
+        }
+        assert_eq!(about_micros(u64::MAX), u32::MAX);
     }
 
     #[test]

@@ -1,0 +1,375 @@
+//! A rate that finds a server's hidden limit and follows it.
+//!
+//! A server rarely says what it allows. Guessed too low, its capacity is wasted; too high, every other request is a 429,
+//! and some servers answer those with a ban.
+//!
+//! **When it harms**: it learns the limit by touching it, so a few refusals belong to it (under 5 % at the settings
+//! below). Where the limit is known, a fixed [`RateLimiter`] slightly below it never touches it. Servers that count
+//! refused requests against the client need a fixed one.
+//!
+//! # Seeking (the default)
+//! Works on the interval `t` between requests. `dt` is the time's worth of requests since the last step, in units of
+//! 2^20 ns: growth follows use, so a client that rests learns nothing.
+//!
+//! | phase | step, each 134 ms of use |
+//! |---|---|
+//! | never cut | `t −= t·dt / 2^11` (e-fold in 2.1 s) |
+//! | slower than at the last cut | `t −= (t − t_cut)·dt / 2^12 + t·dt / 2^17` (towards it) |
+//! | faster than that | `t −= t·dt / 2^max(17 − calm/8, 12)` (carefully, then bolder) |
+//!
+//! A cut happens on a refusal if at least two requests, and more than one in `tolerance`, were refused since the last
+//! cut; at most once a second and only for a request sent since the last cut (one cut per flight). It is proportional:
+//!
+//! | refused, of those accepted | longer interval |
+//! |---|---|
+//! | the first cut, or up to 1/8 | `t += t/16` |
+//! | up to 1/2 | `t += t/4` |
+//! | up to twice | `t += t/2` |
+//! | more | `t += t` |
+//!
+//! A cut also spends the burst, and nothing grows for the second after it. The shape follows CUBIC (RFC 9438): fast far
+//! from the last cut, slow near it; deviations: integers only, no cube root, and a tolerance for refusals that have
+//! nothing to do with the rate.
+//!
+//! # AIMD
+//! Multiplicative both ways, as popular clients do: 10 % faster after more than 10 successes, half at each refusal (once
+//! per flight). Kept for comparison; at a limit of 50/s it wastes up to half of what the seeking kind gets.
+
+use core::{fmt, time::Duration};
+
+use super::limiter::{Pacing, Rate, RateConfigError, RateLimiter, Shortage};
+use crate::time::{Instant, nanos};
+
+/// How an [`AdaptiveRate`] adapts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AdaptiveKind {
+    /// Seeks the limit and stays near it.
+    Seeking {
+        /// Refusals that do not count as the limit: up to one in this many requests, 1 to 255.
+        tolerance: u8,
+    },
+    /// ×1.1 after more than 10 successes, ×0.5 at a refusal.
+    Aimd,
+}
+
+/// Settings of an [`AdaptiveRate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AdaptiveRateConfig {
+    /// How it adapts.
+    pub kind: AdaptiveKind,
+    /// The first rate, between floor and ceiling.
+    pub start: Rate,
+    /// The rate it never goes below, at least one a day.
+    pub floor: Rate,
+    /// The rate it never goes above, at least one in 4 s.
+    pub ceiling: Rate,
+    /// For how long a rest may be caught up with: timers that fire late cost no rate. At most a minute.
+    pub catch_up: Duration,
+}
+
+impl AdaptiveRateConfig {
+    /// Seeking with a tolerance of 1 in 32 from 50/s, between 1/s and a million a second, catching up 16 ms.
+    pub const DEFAULT: Self = Self {
+        kind: AdaptiveKind::Seeking { tolerance: 32 },
+        start: Rate::per_second(50),
+        floor: Rate::per_second(1),
+        ceiling: Rate::per_second(1_000_000),
+        catch_up: Duration::from_millis(16),
+    };
+
+    /// AIMD from 10/s, between 1/s and 1,000/s.
+    pub const AIMD: Self = Self {
+        kind: AdaptiveKind::Aimd,
+        start: Rate::per_second(10),
+        floor: Rate::per_second(1),
+        ceiling: Rate::per_second(1_000),
+        catch_up: Duration::from_millis(16),
+    };
+}
+
+impl Default for AdaptiveRateConfig {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Why an [`AdaptiveRateConfig`] was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AdaptiveRateError {
+    /// One of the three rates is not a rate.
+    Rate(RateConfigError),
+    /// Not floor ≤ start ≤ ceiling.
+    OutOfOrder,
+    /// The floor is below one a day.
+    FloorTooLow,
+    /// The ceiling is below one in 4 s.
+    CeilingTooLow,
+    /// A tolerance of 0, which no share exceeds.
+    ToleranceIsZero,
+    /// More than a minute of catching up.
+    CatchUpTooLong,
+}
+
+impl fmt::Display for AdaptiveRateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rate(error) => error.fmt(f),
+            Self::OutOfOrder => f.write_str("the adaptive rate needs floor ≤ start ≤ ceiling: reorder the three"),
+            Self::FloorTooLow => f.write_str("the floor of the adaptive rate is below one a day: raise it"),
+            Self::CeilingTooLow => {
+                f.write_str("the ceiling of the adaptive rate is below one in 4 s: use a fixed rate instead")
+            }
+            Self::ToleranceIsZero => f.write_str("a tolerance of 0 divides by nothing: give 1 to 255 (one in so many)"),
+            Self::CatchUpTooLong => f.write_str("the adaptive rate may catch up a minute at most: lower catch_up"),
+        }
+    }
+}
+
+impl core::error::Error for AdaptiveRateError {}
+
+/// A rate limiter whose rate adapts. 64 bytes.
+///
+/// Invariant: the rate stays between floor and ceiling, and is cut at most once per flight.
+///
+/// A grant carries a count of cuts (`u8`), to be handed back with what came of it: what was sent before the last cut
+/// changes nothing.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AdaptiveRate {
+    limiter: RateLimiter,
+    adaptation: Adaptation,
+}
+
+impl AdaptiveRate {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A rate that is none, floor ≤ start ≤ ceiling violated, a floor below one a day, a ceiling below one in 4 s, a
+    /// tolerance of zero, more than a minute of catching up.
+    pub const fn new(config: AdaptiveRateConfig) -> Result<Self, AdaptiveRateError> {
+        match Adaptation::new(config) {
+            Ok((limiter, adaptation)) => Ok(Self { limiter, adaptation }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes one cell, or says when it conforms.
+    pub const fn try_acquire(&mut self, now: Instant) -> Result<Grant, Pacing> {
+        match self.limiter.check(now) {
+            Ok(()) => {
+                self.limiter.take(now);
+                Ok(Grant { cuts: self.adaptation.cuts })
+            }
+            Err(Shortage { until }) => Err(Pacing::NotBefore(until)),
+        }
+    }
+
+    /// The server answered.
+    pub fn on_success(&mut self, now: Instant, grant: Grant) {
+        self.adaptation.on_success(now, &mut self.limiter, grant.cuts);
+    }
+
+    /// The server said it is asked too often.
+    pub fn on_throttled(&mut self, now: Instant, grant: Grant) {
+        self.adaptation.on_throttled(now, &mut self.limiter, grant.cuts);
+    }
+
+    /// Gives back a cell that was taken but not used.
+    pub const fn refund(&mut self, grant: Grant) {
+        let Grant { cuts: _ } = grant;
+        self.limiter.refund(1);
+    }
+
+    /// Admits nothing before `until`.
+    pub const fn pause_until(&mut self, until: Instant) {
+        self.limiter.pause_until(until);
+    }
+
+    /// Nanoseconds from cell to cell at present.
+    pub const fn interval(&self) -> Duration {
+        self.limiter.interval()
+    }
+}
+
+/// What an [`AdaptiveRate`] granted, to be handed back with what came of it.
+#[derive(Debug)]
+#[must_use = "hand it back with what came of it"]
+pub struct Grant {
+    cuts: u8,
+}
+
+/// What adapts a limiter: kept apart from it so that a gate has one limiter, adaptive or not. 40 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Adaptation {
+    /// The interval at the last cut; zero before the first.
+    cut_interval_ns: u64,
+    cut_at: Instant,
+    slowest_ns: u64,
+    fastest_ns: u32,
+    gathered_ns: u32,
+    kind: AdaptiveKind,
+    good: u8,
+    refused: u8,
+    /// Steps since it became faster than at the last cut.
+    calm: u8,
+    pub(crate) cuts: u8,
+}
+
+impl Adaptation {
+    pub(crate) const fn new(config: AdaptiveRateConfig) -> Result<(RateLimiter, Self), AdaptiveRateError> {
+        let (start_ns, slowest_ns, fastest_ns) =
+            match (config.start.interval_ns(), config.floor.interval_ns(), config.ceiling.interval_ns()) {
+                (Ok(start_ns), Ok(slowest_ns), Ok(fastest_ns)) => (start_ns, slowest_ns, fastest_ns),
+                (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
+                    return Err(AdaptiveRateError::Rate(error));
+                }
+            };
+        if start_ns > slowest_ns || start_ns < fastest_ns {
+            return Err(AdaptiveRateError::OutOfOrder);
+        }
+        if slowest_ns > SLOWEST_NS_MAX {
+            return Err(AdaptiveRateError::FloorTooLow);
+        }
+        if fastest_ns > u32::MAX as u64 {
+            return Err(AdaptiveRateError::CeilingTooLow);
+        }
+        if matches!(config.kind, AdaptiveKind::Seeking { tolerance: 0 }) {
+            return Err(AdaptiveRateError::ToleranceIsZero);
+        }
+        let catch_up_ns = nanos(config.catch_up);
+        if catch_up_ns > CATCH_UP_NS_MAX {
+            return Err(AdaptiveRateError::CatchUpTooLong);
+        }
+        let adaptation = Self {
+            cut_interval_ns: 0,
+            cut_at: Instant::ORIGIN,
+            slowest_ns,
+            fastest_ns: fastest_ns as u32,
+            gathered_ns: 0,
+            kind: config.kind,
+            good: 0,
+            refused: 0,
+            calm: 0,
+            cuts: 0,
+        };
+        Ok((RateLimiter::spaced(start_ns, catch_up_ns), adaptation))
+    }
+
+    pub(crate) fn on_success(&mut self, now: Instant, limiter: &mut RateLimiter, cuts: u8) {
+        if cuts != self.cuts {
+            return;
+        }
+        match self.kind {
+            AdaptiveKind::Seeking { .. } => {
+                self.count(1, 0);
+                self.gather(now, limiter);
+            }
+            AdaptiveKind::Aimd => {
+                self.good += 1;
+                if self.good > AIMD_SUCCESSES {
+                    self.good = 0;
+                    let interval_ns = limiter.interval_ns();
+                    // 10/11 of it without a division: 5958 / 2^16 is 1/11 to four digits.
+                    self.set_interval(limiter, interval_ns - ((interval_ns * 5_958) >> 16));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn on_throttled(&mut self, now: Instant, limiter: &mut RateLimiter, cuts: u8) {
+        if cuts != self.cuts {
+            return;
+        }
+        let interval_ns = limiter.interval_ns();
+        match self.kind {
+            AdaptiveKind::Seeking { tolerance } => {
+                self.count(0, 1);
+                let rested = !self.was_cut() || now.since_ns(self.cut_at) >= REST_NS;
+                let (good, refused) = (u16::from(self.good), u16::from(self.refused));
+                if rested && refused >= 2 && refused * u16::from(tolerance) > good {
+                    let step_ns = if !self.was_cut() || refused * 8 <= good {
+                        interval_ns >> 4
+                    } else if refused * 2 <= good {
+                        interval_ns >> 2
+                    } else if refused <= good * 2 {
+                        interval_ns >> 1
+                    } else {
+                        interval_ns
+                    };
+                    self.cut(now, limiter, interval_ns + step_ns);
+                }
+            }
+            AdaptiveKind::Aimd => self.cut(now, limiter, interval_ns * 2),
+        }
+    }
+
+    fn was_cut(&self) -> bool {
+        self.cut_interval_ns != 0
+    }
+
+    /// Both counts are halved when one of them is full: old evidence fades.
+    fn count(&mut self, good: u8, refused: u8) {
+        if self.good == u8::MAX || self.refused == u8::MAX {
+            self.good >>= 1;
+            self.refused >>= 1;
+        }
+        self.good += good;
+        self.refused += refused;
+    }
+
+    fn gather(&mut self, now: Instant, limiter: &mut RateLimiter) {
+        let interval_ns = limiter.interval_ns();
+        self.gathered_ns += interval_ns.min(GATHER_NS_MAX) as u32;
+        if self.gathered_ns < STEP_NS {
+            return;
+        }
+        let dt = u64::from(self.gathered_ns >> 20);
+        self.gathered_ns = 0;
+        if self.was_cut() && now.since_ns(self.cut_at) < REST_NS {
+            return;
+        }
+        // An interval is at most a day, below 2^47, and dt below 2^8: no product overflows.
+        let step_ns = if !self.was_cut() {
+            (interval_ns * dt) >> 11
+        } else if interval_ns > self.cut_interval_ns {
+            (((interval_ns - self.cut_interval_ns) * dt) >> 12) + ((interval_ns * dt) >> 17)
+        } else {
+            let bolder = (self.calm / 8).min(5);
+            self.calm = self.calm.saturating_add(1);
+            (interval_ns * dt) >> (17 - bolder)
+        };
+        self.set_interval(limiter, interval_ns.saturating_sub(step_ns));
+    }
+
+    fn cut(&mut self, now: Instant, limiter: &mut RateLimiter, interval_ns: u64) {
+        self.cut_interval_ns = limiter.interval_ns();
+        self.cut_at = now;
+        self.cuts = self.cuts.wrapping_add(1);
+        (self.good, self.refused, self.calm, self.gathered_ns) = (0, 0, 0, 0);
+        self.set_interval(limiter, interval_ns);
+        limiter.spend_burst(now);
+    }
+
+    fn set_interval(&self, limiter: &mut RateLimiter, interval_ns: u64) {
+        limiter.set_interval_ns(
+            interval_ns.clamp(u64::from(self.fastest_ns), self.slowest_ns.max(u64::from(self.fastest_ns))),
+        );
+    }
+}
+
+/// At most one cut in this time, and no growth for as long after one: about the second by which servers count.
+const REST_NS: u64 = 1 << 30;
+/// What one success adds to the time's worth of use at most: 67 ms.
+const GATHER_NS_MAX: u64 = 1 << 26;
+/// The time's worth of use between steps: 134 ms.
+const STEP_NS: u32 = 1 << 27;
+const AIMD_SUCCESSES: u8 = 10;
+const SLOWEST_NS_MAX: u64 = 86_400 * 1_000_000_000;
+const CATCH_UP_NS_MAX: u64 = 60 * 1_000_000_000;
+
+const _: () = assert!(size_of::<Adaptation>() == 40);
+const _: () = assert!(size_of::<AdaptiveRate>() == 64);

@@ -1,0 +1,466 @@
+//! A rate limiter that keeps one instant.
+//!
+//! A server that answers 429 has already spent work on refusing; keeping below its limit is cheaper for both.
+//!
+//! **When it harms**: a limit below what the server would give wastes it, and a fixed limit shared by many clients holds
+//! for none of them. Where the limit is not known, use [`AdaptiveRate`](super::AdaptiveRate).
+//!
+//! The algorithm is GCRA (ITU-T I.371, "Generic Cell Rate Algorithm") with interval `t = period / count` and burst
+//! tolerance `τ = t·(burst − 1)`. Deviation: instead of the theoretical arrival time it keeps `next = TAT − τ`, the
+//! earliest instant at which one cell conforms, so that a pause, a refusal and a change of rate read and write the same
+//! number:
+//!
+//! > admit `n` cells when `now ≥ next + (n − 1)·t`; then `next = max(next, now − τ) + n·t`
+//!
+//! The interval is whole nanoseconds, rounded up so that the rate is never exceeded: exact to 1 ns per cell, which is
+//! 0.1 % at a million cells a second and nothing that can be measured at a thousand.
+
+use core::{fmt, num::NonZeroU32, time::Duration};
+
+use crate::time::{Instant, nanos};
+
+/// `count` cells per `period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Rate {
+    /// Cells per period, at least 1.
+    pub count: u32,
+    /// The period. At least `count` microseconds (a million cells a second), at most a year.
+    pub period: Duration,
+}
+
+impl Rate {
+    /// `count` cells per second.
+    pub const fn per_second(count: u32) -> Self {
+        Self { count, period: Duration::from_secs(1) }
+    }
+
+    /// Nanoseconds from cell to cell, rounded up: the rate is never exceeded.
+    pub(crate) const fn interval_ns(self) -> Result<u64, RateConfigError> {
+        let period_ns = nanos(self.period);
+        if self.count == 0 {
+            return Err(RateConfigError::CountIsZero);
+        }
+        if period_ns > YEAR_NS {
+            return Err(RateConfigError::PeriodTooLong);
+        }
+        if period_ns < self.count as u64 * INTERVAL_NS_MIN {
+            return Err(RateConfigError::TooFast);
+        }
+        Ok(period_ns.div_ceil(self.count as u64))
+    }
+}
+
+/// Settings of a [`RateLimiter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateConfig {
+    /// How often.
+    pub rate: Rate,
+    /// How many cells may go at once after a rest: 1 spaces them evenly. At least 1.
+    pub burst: u32,
+}
+
+impl RateConfig {
+    /// 4 per second, burst 8: what a public tile server can be asked for.
+    pub const DEFAULT: Self = Self { rate: Rate::per_second(4), burst: 8 };
+}
+
+impl Default for RateConfig {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Why a [`RateConfig`] was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RateConfigError {
+    /// No cell per period.
+    CountIsZero,
+    /// A burst of no cell.
+    BurstIsZero,
+    /// More than a million cells a second.
+    TooFast,
+    /// A period longer than a year.
+    PeriodTooLong,
+    /// `burst` cells take longer than 146 years at this rate.
+    BurstTooLarge,
+}
+
+impl fmt::Display for RateConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CountIsZero => "the rate allows nothing: give a count of at least 1, or do not send at all",
+            Self::BurstIsZero => "a burst of 0 admits nothing: give at least 1",
+            Self::TooFast => "the rate is above a million a second: lower the count or lengthen the period",
+            Self::PeriodTooLong => "the period is longer than a year: shorten it",
+            Self::BurstTooLarge => "the burst takes longer than 146 years to refill: lower it",
+        })
+    }
+}
+
+impl core::error::Error for RateConfigError {}
+
+/// Whether cells may go, and if not, when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "the cells were taken only if this says `Go`"]
+pub enum Pacing {
+    /// The cells were taken.
+    Go,
+    /// Nothing was taken; the same cells conform at this instant if nobody else takes any.
+    NotBefore(Instant),
+    /// More cells at once than the burst holds: never, whatever the time. Ask for at most the burst.
+    Never {
+        /// The most cells that can go at once.
+        burst: u32,
+    },
+}
+
+/// Not yet, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    pub(crate) until: Instant,
+}
+
+/// A rate limiter. 24 bytes, not `Copy`: a copied limiter is a second limiter.
+///
+/// Invariant: in any span of time `T` it admits at most `burst + T / t` cells, whatever the order of readings.
+///
+/// ```
+/// use tidegate_core::{Instant, rate::{Pacing, Rate, RateConfig, RateLimiter}};
+///
+/// // 10 a second, at most 2 at once: t = 100 ms, τ = 100 ms.
+/// let mut limiter = RateLimiter::new(RateConfig { rate: Rate::per_second(10), burst: 2 }).expect("valid");
+/// let now = Instant::from_secs(1);
+/// assert_eq!(limiter.try_acquire(now, 1), Pacing::Go);
+/// assert_eq!(limiter.try_acquire(now, 1), Pacing::Go);
+/// assert_eq!(limiter.try_acquire(now, 1), Pacing::NotBefore(Instant::from_millis(1_100)));
+/// assert_eq!(limiter.try_acquire(now, 3), Pacing::Never { burst: 2 });
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateLimiter {
+    /// The earliest instant at which one cell conforms; signed, since a full burst reaches back before the origin.
+    next_ns: i64,
+    interval_ns: u64,
+    /// τ: how far back in time a rest counts.
+    tolerance_ns: u64,
+}
+
+impl RateLimiter {
+    /// Checks the settings. The limiter starts rested: a full burst may go at once.
+    ///
+    /// # Errors
+    /// A count or burst of zero, a rate above a million a second, a period above a year, a burst that takes longer than
+    /// 146 years.
+    pub const fn new(config: RateConfig) -> Result<Self, RateConfigError> {
+        let mut limiter = Self::unlimited();
+        match limiter.set_spacing(config) {
+            Ok(()) => Ok(limiter),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A limiter that admits everything, but can still be paused.
+    pub const fn unlimited() -> Self {
+        Self { next_ns: i64::MIN / 2, interval_ns: 0, tolerance_ns: 0 }
+    }
+
+    /// A limiter that spaces cells by `interval_ns` and lets those that are late catch up within `tolerance_ns`.
+    pub(crate) const fn spaced(interval_ns: u64, tolerance_ns: u64) -> Self {
+        Self { next_ns: i64::MIN / 2, interval_ns, tolerance_ns }
+    }
+
+    /// A limiter as it was left; the tolerance is cut to what the arithmetic can hold.
+    pub(crate) const fn resumed(next_ns: i64, interval_ns: u64, tolerance_ns: u64) -> Self {
+        let tolerance_ns = if tolerance_ns > TOLERANCE_NS_MAX { TOLERANCE_NS_MAX } else { tolerance_ns };
+        Self { next_ns, interval_ns, tolerance_ns }
+    }
+
+    pub(crate) const fn next_ns(&self) -> i64 {
+        self.next_ns
+    }
+
+    /// Takes `cells` cells at once, or says when they conform. Zero cells always go.
+    pub const fn try_acquire(&mut self, now: Instant, cells: u32) -> Pacing {
+        let Some(cells) = NonZeroU32::new(cells) else { return Pacing::Go };
+        let extra_ns = self.interval_ns.saturating_mul(cells.get() as u64 - 1);
+        if extra_ns > self.tolerance_ns {
+            return Pacing::Never { burst: self.burst() };
+        }
+        // Both terms are below 2^62 in magnitude: the tolerance is bounded at construction.
+        let due_ns = self.next_ns.saturating_add(extra_ns as i64);
+        if now.signed() < due_ns {
+            return Pacing::NotBefore(Instant::from_signed(due_ns));
+        }
+        self.take(now);
+        self.next_ns = self.next_ns.saturating_add(extra_ns as i64);
+        Pacing::Go
+    }
+
+    /// Gives back cells that were taken but not used.
+    ///
+    /// ```
+    /// # use tidegate_core::{Instant, rate::{Pacing, Rate, RateConfig, RateLimiter}};
+    /// let mut limiter = RateLimiter::new(RateConfig { rate: Rate::per_second(1), burst: 1 }).expect("valid");
+    /// assert_eq!(limiter.try_acquire(Instant::from_secs(5), 1), Pacing::Go);
+    /// limiter.refund(1);
+    /// assert_eq!(limiter.try_acquire(Instant::from_secs(5), 1), Pacing::Go);
+    /// ```
+    pub const fn refund(&mut self, cells: u32) {
+        let span_ns = self.interval_ns.saturating_mul(cells as u64);
+        let span_ns = if span_ns > Instant::MAX.as_nanos() { i64::MAX } else { span_ns as i64 };
+        self.next_ns = self.next_ns.saturating_sub(span_ns);
+        if self.next_ns < i64::MIN / 2 {
+            self.next_ns = i64::MIN / 2;
+        }
+    }
+
+    /// Admits nothing before `until`. Afterwards cells are spaced again: a pause leaves no burst behind.
+    pub const fn pause_until(&mut self, until: Instant) {
+        if self.next_ns < until.signed() {
+            self.next_ns = until.signed();
+        }
+    }
+
+    /// Changes the rate. The earliest next instant stays; a lower rate also spends the burst, so that what follows is
+    /// spaced by at least the new interval from now.
+    ///
+    /// # Errors
+    /// As [`RateLimiter::new`]; the old rate stays.
+    pub const fn set_rate(&mut self, now: Instant, config: RateConfig) -> Result<(), RateConfigError> {
+        let before_ns = self.interval_ns;
+        match self.set_spacing(config) {
+            Ok(()) => {
+                if self.interval_ns > before_ns {
+                    self.spend_burst(now);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The earliest instant at which one cell conforms; in the past where it already does.
+    #[must_use = "this is when to come back"]
+    pub const fn next_at(&self) -> Instant {
+        Instant::from_signed(self.next_ns)
+    }
+
+    /// The most cells that can go at once.
+    pub const fn burst(&self) -> u32 {
+        match self.tolerance_ns.checked_div(self.interval_ns) {
+            Some(extra) if extra < u32::MAX as u64 => extra as u32 + 1,
+            Some(_) | None => u32::MAX,
+        }
+    }
+
+    /// Nanoseconds from cell to cell; zero for an unlimited limiter.
+    pub const fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval_ns)
+    }
+
+    pub(crate) const fn interval_ns(&self) -> u64 {
+        self.interval_ns
+    }
+
+    pub(crate) const fn set_interval_ns(&mut self, interval_ns: u64) {
+        self.interval_ns = interval_ns;
+    }
+
+    pub(crate) const fn conforms(&self, now: Instant) -> bool {
+        now.signed() >= self.next_ns
+    }
+
+    /// Takes one cell that conforms.
+    pub(crate) const fn take(&mut self, now: Instant) {
+        let rested_ns = now.signed() - self.tolerance_ns as i64;
+        let from_ns = if self.next_ns > rested_ns { self.next_ns } else { rested_ns };
+        self.next_ns = from_ns.saturating_add(self.interval_ns as i64);
+    }
+
+    /// What follows is spaced by at least an interval from now.
+    pub(crate) const fn spend_burst(&mut self, now: Instant) {
+        self.pause_until(now.plus_ns(self.interval_ns));
+    }
+
+    pub(crate) const fn check(&self, now: Instant) -> Result<(), Shortage> {
+        if self.conforms(now) { Ok(()) } else { Err(Shortage { until: self.next_at() }) }
+    }
+
+    const fn set_spacing(&mut self, config: RateConfig) -> Result<(), RateConfigError> {
+        let interval_ns = match config.rate.interval_ns() {
+            Ok(interval_ns) => interval_ns,
+            Err(error) => return Err(error),
+        };
+        if config.burst == 0 {
+            return Err(RateConfigError::BurstIsZero);
+        }
+        let tolerance_ns = interval_ns.saturating_mul(config.burst as u64 - 1);
+        if tolerance_ns > TOLERANCE_NS_MAX {
+            return Err(RateConfigError::BurstTooLarge);
+        }
+        self.interval_ns = interval_ns;
+        self.tolerance_ns = tolerance_ns;
+        Ok(())
+    }
+}
+
+/// A million cells a second: rounding the interval to a nanosecond costs 0.1 % there.
+const INTERVAL_NS_MIN: u64 = 1_000;
+const YEAR_NS: u64 = 366 * 86_400 * 1_000_000_000;
+/// So that no sum of an instant, a tolerance and an interval leaves the signed range.
+const TOLERANCE_NS_MAX: u64 = 1 << 62;
+
+const _: () = assert!(size_of::<RateLimiter>() == 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(count: u32, period: Duration, burst: u32) -> RateLimiter {
+        RateLimiter::new(RateConfig { rate: Rate { count, period }, burst }).expect("valid settings")
+    }
+
+    /// How many single cells go when asked at every `step_ns` in `span_ns`.
+    fn admitted(limiter: &mut RateLimiter, from: Instant, span_ns: u64, step_ns: u64) -> u64 {
+        let instants = (0..=span_ns / step_ns).map(|i| from.plus_ns(i * step_ns));
+        instants.filter(|&now| limiter.try_acquire(now, 1) == Pacing::Go).count() as u64
+    }
+
+    #[test]
+    fn a_rested_limiter_admits_its_burst_and_then_its_rate() {
+        for origin in [Instant::ORIGIN, Instant::from_secs(1), Instant::from_nanos(1 << 62)] {
+            let mut limiter = limiter(10, Duration::from_secs(1), 5);
+            assert_eq!(admitted(&mut limiter, origin, 1_000_000_000, 1_000_000), 5 + 10, "from {origin:?}");
+        }
+    }
+
+    #[test]
+    fn odd_rates_do_not_drift_over_a_day() {
+        let day = 86_400;
+        for (count, period) in [(7, 60), (999, 1), (1, 7 * day), (60_000, 60), (1_000, 1)] {
+            let mut limiter = limiter(count, Duration::from_secs(period), 1);
+            let span_ns = period * 20 * 1_000_000_000;
+            let mut now = Instant::ORIGIN;
+            let mut cells = 0u64;
+            while now.as_nanos() < span_ns {
+                match limiter.try_acquire(now, 1) {
+                    Pacing::Go => cells += 1,
+                    Pacing::NotBefore(until) => now = until,
+                    Pacing::Never { .. } => unreachable!("one cell always fits"),
+                }
+            }
+            let exact = u64::from(count) * 20;
+            assert!(cells <= exact && exact - cells <= 1, "{count} per {period} s: {cells} instead of {exact}");
+        }
+    }
+
+    #[test]
+    fn what_can_never_be_admitted_is_told_from_what_cannot_go_yet() {
+        // governor admitted 5,124,097 cells of a burst of 10 per hour after an overflow.
+        let mut limiter = limiter(1, Duration::from_secs(3_600), 10);
+        for cells in [11, 5_124_097, u32::MAX] {
+            assert_eq!(limiter.try_acquire(Instant::from_secs(9), cells), Pacing::Never { burst: 10 });
+        }
+        assert_eq!(limiter.try_acquire(Instant::from_secs(9), 10), Pacing::Go);
+        let hour = Duration::from_secs(3_600);
+        let ten_hours_later = Instant::from_secs(9).saturating_add(hour * 10);
+        assert_eq!(limiter.try_acquire(Instant::from_secs(9), 10), Pacing::NotBefore(ten_hours_later));
+        assert_eq!(limiter.try_acquire(ten_hours_later, 10), Pacing::Go);
+    }
+
+    #[test]
+    fn the_largest_burst_is_really_granted_and_no_more() {
+        let mut limiter = limiter(1, Duration::from_secs(1), u32::MAX);
+        assert_eq!(limiter.try_acquire(Instant::ORIGIN, u32::MAX), Pacing::Go);
+        assert_eq!(limiter.try_acquire(Instant::ORIGIN, 1), Pacing::NotBefore(Instant::from_secs(1)));
+    }
+
+    #[test]
+    fn a_refund_gives_back_exactly_what_was_taken() {
+        let mut limiter = limiter(10, Duration::from_secs(1), 3);
+        let now = Instant::from_secs(10);
+        assert_eq!(limiter.try_acquire(now, 3), Pacing::Go);
+        limiter.refund(2);
+        assert_eq!(limiter.try_acquire(now, 2), Pacing::Go);
+        assert_eq!(limiter.try_acquire(now, 1), Pacing::NotBefore(Instant::from_millis(10_100)));
+        limiter.refund(u32::MAX);
+        assert_eq!(limiter.try_acquire(now, 4), Pacing::Never { burst: 3 }, "a refund never exceeds the burst");
+        assert_eq!(limiter.try_acquire(now, 3), Pacing::Go);
+        assert_eq!(limiter.try_acquire(now, 1), Pacing::NotBefore(Instant::from_millis(10_100)));
+    }
+
+    #[test]
+    fn a_pause_admits_nothing_before_its_end_and_leaves_no_burst() {
+        let mut limiter = limiter(10, Duration::from_secs(1), 5);
+        let end = Instant::from_secs(60);
+        limiter.pause_until(end);
+        limiter.pause_until(Instant::from_secs(30));
+        assert_eq!(
+            limiter.try_acquire(Instant::from_secs(59), 1),
+            Pacing::NotBefore(end),
+            "a shorter pause never wins"
+        );
+        assert_eq!(limiter.try_acquire(end, 1), Pacing::Go);
+        assert_eq!(limiter.try_acquire(end, 1), Pacing::NotBefore(Instant::from_millis(60_100)));
+        let mut unlimited = RateLimiter::unlimited();
+        unlimited.pause_until(end);
+        assert_eq!(unlimited.try_acquire(Instant::from_secs(59), 1), Pacing::NotBefore(end));
+        assert_eq!(unlimited.try_acquire(end, u32::MAX), Pacing::Go);
+    }
+
+    #[test]
+    fn a_change_of_rate_keeps_what_is_owed() {
+        let mut limiter = limiter(1, Duration::from_secs(1), 1);
+        let now = Instant::from_secs(5);
+        assert_eq!(limiter.try_acquire(now, 1), Pacing::Go);
+        limiter.set_rate(now, RateConfig { rate: Rate::per_second(100), burst: 1 }).expect("valid");
+        assert_eq!(limiter.try_acquire(now, 1), Pacing::NotBefore(Instant::from_secs(6)), "raising is no amnesty");
+        let later = Instant::from_secs(60);
+        limiter.set_rate(later, RateConfig { rate: Rate::per_second(2), burst: 50 }).expect("valid");
+        let spaced = Instant::from_millis(60_500);
+        assert_eq!(limiter.try_acquire(later, 1), Pacing::NotBefore(spaced), "a cut spends the burst");
+        assert_eq!(
+            limiter.set_rate(later, RateConfig { rate: Rate::per_second(0), burst: 1 }),
+            Err(RateConfigError::CountIsZero)
+        );
+        assert_eq!(limiter.next_at(), spaced, "a rejected change changes nothing");
+    }
+
+    #[test]
+    fn time_running_backwards_admits_nothing_more() {
+        let mut limiter = limiter(10, Duration::from_secs(1), 2);
+        let now = Instant::from_secs(100);
+        assert_eq!(limiter.try_acquire(now, 2), Pacing::Go);
+        for earlier in [Instant::from_millis(99_999), Instant::from_secs(1), Instant::ORIGIN] {
+            assert_eq!(limiter.try_acquire(earlier, 1), Pacing::NotBefore(Instant::from_millis(100_100)));
+        }
+    }
+
+    #[test]
+    fn time_that_jumps_to_its_end_still_gives_an_answer() {
+        let mut limiter = limiter(1, Duration::from_secs(86_400 * 366), 1);
+        for _ in 0..3 {
+            let _: Pacing = limiter.try_acquire(Instant::MAX, 1);
+            limiter.pause_until(Instant::MAX);
+            limiter.refund(u32::MAX);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_rejected() {
+        let error = |count, period, burst| {
+            RateLimiter::new(RateConfig { rate: Rate { count, period }, burst }).expect_err("nonsense")
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(error(0, second, 1), RateConfigError::CountIsZero);
+        assert_eq!(error(1, second, 0), RateConfigError::BurstIsZero);
+        assert_eq!(error(1_000_001, second, 1), RateConfigError::TooFast);
+        assert_eq!(error(1, Duration::ZERO, 1), RateConfigError::TooFast);
+        assert_eq!(error(1, second * 86_400 * 367, 1), RateConfigError::PeriodTooLong);
+        assert_eq!(error(1, second * 86_400 * 366, u32::MAX), RateConfigError::BurstTooLarge);
+    }
+}

@@ -1,0 +1,41 @@
+//! A share as an integer fraction.
+
+/// `part` of `whole`: "16 of 32", "1 of 4". Shares are compared by multiplication, never divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Share {
+    /// The part, 1 to `whole`.
+    pub part: u8,
+    /// The whole, at least `part`.
+    pub whole: u8,
+}
+
+impl Share {
+    /// `part` of `whole`.
+    pub const fn of(part: u8, whole: u8) -> Self {
+        Self { part, whole }
+    }
+
+    /// Whether this is more than nothing and at most everything.
+    pub(crate) const fn is_valid(self) -> bool {
+        self.part > 0 && self.part <= self.whole
+    }
+
+    /// Whether `count` of `total` is at least this share. `total` of zero reaches nothing.
+    pub(crate) const fn is_reached(self, count: u32, total: u32) -> bool {
+        // Counts are below 2^20, so the products stay below 2^28.
+        total > 0 && count * self.whole as u32 >= total * self.part as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Share;
+
+    #[test]
+    fn a_share_is_reached_exactly() {
+        assert!(Share::of(1, 2).is_reached(8, 16) && !Share::of(1, 2).is_reached(7, 15));
+        assert!(Share::of(1, 1).is_reached(5, 5) && !Share::of(1, 1).is_reached(4, 5));
+        assert!(!Share::of(1, 255).is_reached(0, 0), "nothing of nothing");
+    }
+}
