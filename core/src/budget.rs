@@ -13,7 +13,7 @@
 //! they do not expire but are capped; the reserve is a rate limiter of its own, so an empty budget knows when the next
 //! retry will be possible.
 
-use core::{fmt, time::Duration};
+use core::{fmt, num::NonZeroU16, time::Duration};
 
 use crate::{
     rate::RateLimiter,
@@ -93,7 +93,7 @@ pub struct Exhausted {
     pub cost: u32,
 }
 
-/// A retry budget, shared by all calls of an upstream. 32 bytes.
+/// A retry budget, shared by all calls of an upstream. 24 bytes.
 ///
 /// Invariant: over any span of time `T`, retries ≤ `answers · retries/answers + reserve + T/refill`, plus what was saved.
 ///
@@ -115,11 +115,12 @@ pub struct RetryBudget {
     /// When the reserve has one retry.
     reserve_next_ns: i64,
     saved: u32,
-    saved_max: u32,
     refill: Millis,
+    saved_max: u16,
     reserve: u16,
     deposit: u16,
-    cost: u16,
+    /// Not zero, which leaves room for "no budget" in the same bytes.
+    cost: NonZeroU16,
 }
 
 impl RetryBudget {
@@ -128,9 +129,7 @@ impl RetryBudget {
     /// # Errors
     /// A share of zero answers, no reserve, a refill of zero or above 49 days.
     pub const fn new(config: RetryBudgetConfig) -> Result<Self, RetryBudgetError> {
-        if config.answers == 0 {
-            return Err(RetryBudgetError::AnswersIsZero);
-        }
+        let Some(cost) = NonZeroU16::new(config.answers) else { return Err(RetryBudgetError::AnswersIsZero) };
         if config.reserve == 0 {
             return Err(RetryBudgetError::ReserveIsZero);
         }
@@ -138,12 +137,11 @@ impl RetryBudget {
             Some(refill) if !refill.is_zero() => Ok(Self {
                 reserve_next_ns: i64::MIN / 2,
                 saved: 0,
-                // Below 2^32: a product of two 16-bit numbers.
-                saved_max: config.saved_max as u32 * config.answers as u32,
                 refill,
+                saved_max: config.saved_max,
                 reserve: config.reserve,
                 deposit: config.retries,
-                cost: config.answers,
+                cost,
             }),
             Some(_) | None => Err(RetryBudgetError::RefillOutOfRange),
         }
@@ -170,21 +168,21 @@ impl RetryBudget {
 
     /// Gives back a retry that was withdrawn but never sent.
     pub const fn refund(&mut self) {
-        self.add(self.cost as u32);
+        self.add(self.cost());
     }
 
     pub(crate) const fn check(&self, now: Instant) -> Result<(), Exhausted> {
-        if self.saved >= self.cost as u32 || now.signed() >= self.reserve_next_ns {
+        if self.saved >= self.cost() || now.signed() >= self.reserve_next_ns {
             return Ok(());
         }
         let until = Instant::from_signed(self.reserve_next_ns);
-        Err(Exhausted { until, saved: self.saved, cost: self.cost as u32 })
+        Err(Exhausted { until, saved: self.saved, cost: self.cost() })
     }
 
     /// Spends one retry where [`RetryBudget::check`] found one.
     pub(crate) const fn take(&mut self, now: Instant) {
-        if self.saved >= self.cost as u32 {
-            self.saved -= self.cost as u32;
+        if self.saved >= self.cost() {
+            self.saved -= self.cost();
             return;
         }
         let refill_ns = self.refill.ns();
@@ -195,13 +193,39 @@ impl RetryBudget {
         self.reserve_next_ns = reserve.next_ns();
     }
 
+    /// Stands where another one stood: as many retries saved, up to its own cap, and the reserve as far spent.
+    pub(crate) const fn succeed(&mut self, other: &Self) {
+        self.reserve_next_ns = other.reserve_next_ns;
+        self.saved = 0;
+        // Down: what is saved is rather a fraction of a retry less.
+        self.add((other.saved / other.cost()).saturating_mul(self.cost()));
+    }
+
+    /// When the reserve has one retry; in the past where it has.
+    pub(crate) const fn reserve_next_ns(&self) -> i64 {
+        self.reserve_next_ns
+    }
+
+    /// Starts with the reserve as far spent as it was left, at most wholly.
+    pub(crate) fn restore(&mut self, now: Instant, until_next_ns: i64) {
+        let most_ns = self.refill.ns() as i64;
+        self.reserve_next_ns = now.signed().saturating_add(until_next_ns.clamp(i64::MIN / 4, most_ns));
+    }
+
     const fn add(&mut self, amount: u32) {
         let sum = self.saved.saturating_add(amount);
-        self.saved = if sum > self.saved_max { self.saved_max } else { sum };
+        // Below 2^32: a product of two 16-bit numbers.
+        let most = self.saved_max as u32 * self.cost();
+        self.saved = if sum > most { most } else { sum };
+    }
+
+    const fn cost(&self) -> u32 {
+        self.cost.get() as u32
     }
 }
 
-const _: () = assert!(size_of::<RetryBudget>() == 32);
+const _: () = assert!(size_of::<RetryBudget>() == 24);
+const _: () = assert!(size_of::<Option<RetryBudget>>() == 24);
 
 #[cfg(test)]
 mod tests {

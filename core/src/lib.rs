@@ -6,12 +6,17 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod entropy;
+pub mod gate;
+pub mod limit;
 pub mod outcome;
 pub mod rate;
 mod share;
+pub mod ticket;
 pub mod time;
 
 pub use entropy::Entropy;
-pub use outcome::{Outcome, Refusal};
+pub use gate::{Admission, Barred, Gate, GateConfig, GateError, Gatekeeper, RateControl, Try, Why};
+pub use outcome::{Outcome, Quota, Refusal};
 pub use share::Share;
+pub use ticket::Ticket;
 pub use time::Instant;

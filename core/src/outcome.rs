@@ -49,3 +49,15 @@ pub enum Refusal {
     /// 400 and the other 4xx: this one request is wrong.
     Request,
 }
+
+/// What a server says is left of what it allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Quota {
+    /// Requests that are left.
+    pub remaining: u32,
+    /// Of how many, where it says so.
+    pub limit: Option<u32>,
+    /// When there will be more, counted from the response.
+    pub resets_in: Duration,
+}

@@ -119,6 +119,11 @@ impl Millis {
         self.0 as u64 * 1_000_000
     }
 
+    /// A third, rounded up: three of them are at least the whole.
+    pub(crate) const fn third_up(self) -> Self {
+        Self(self.0.div_ceil(3))
+    }
+
     pub(crate) const fn is_zero(self) -> bool {
         self.0 == 0
     }

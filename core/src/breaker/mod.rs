@@ -301,6 +301,22 @@ impl<W: Window> CircuitBreaker<W> {
         counts.calls >= u32::from(self.calls_min) && self.reaches(counts)
     }
 
+    /// Stands where another one stood, with its own settings and nothing remembered.
+    pub(crate) fn succeed(&mut self, other: &Self) {
+        (self.state, self.era, self.trips, self.mode) = (other.state, other.era, other.trips, other.mode);
+    }
+
+    /// Starts open, or on the ramp, as it was left. The open time is cut to the longest that the settings give.
+    pub(crate) fn restore(&mut self, now: Instant, open_ns: Option<u64>, ramp: u16, trips: u8) {
+        self.trips = trips;
+        if let Some(open_ns) = open_ns {
+            let open_ns = open_ns.min(self.open.longest_ns(u32::MAX));
+            self.enter(BreakerState::Open { until: now.plus_ns(open_ns) });
+        } else if ramp < u16::MAX {
+            self.enter(BreakerState::Closed { ramp: ramp.max(1), clean: 0 });
+        }
+    }
+
     /// Whether a call may go now. Time alone may make an open breaker half-open here, and end a lost probe's lease.
     pub(crate) fn check(&mut self, now: Instant) -> Result<(), Rejected> {
         match self.mode {

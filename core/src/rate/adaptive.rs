@@ -61,7 +61,7 @@ pub struct AdaptiveRateConfig {
     pub kind: AdaptiveKind,
     /// The first rate, between floor and ceiling.
     pub start: Rate,
-    /// The rate it never goes below, at least one a day.
+    /// The rate it never goes below, at least one a minute. Kept as an interval in whole milliseconds, rounded up.
     pub floor: Rate,
     /// The rate it never goes above, at least one in 4 s.
     pub ceiling: Rate,
@@ -103,7 +103,7 @@ pub enum AdaptiveRateError {
     Rate(RateConfigError),
     /// Not floor ≤ start ≤ ceiling.
     OutOfOrder,
-    /// The floor is below one a day.
+    /// The floor is below one a minute.
     FloorTooLow,
     /// The ceiling is below one in 4 s.
     CeilingTooLow,
@@ -118,7 +118,7 @@ impl fmt::Display for AdaptiveRateError {
         match self {
             Self::Rate(error) => error.fmt(f),
             Self::OutOfOrder => f.write_str("the adaptive rate needs floor ≤ start ≤ ceiling: reorder the three"),
-            Self::FloorTooLow => f.write_str("the floor of the adaptive rate is below one a day: raise it"),
+            Self::FloorTooLow => f.write_str("the floor of the adaptive rate is below one a minute: raise it"),
             Self::CeilingTooLow => {
                 f.write_str("the ceiling of the adaptive rate is below one in 4 s: use a fixed rate instead")
             }
@@ -130,7 +130,7 @@ impl fmt::Display for AdaptiveRateError {
 
 impl core::error::Error for AdaptiveRateError {}
 
-/// A rate limiter whose rate adapts. 64 bytes.
+/// A rate limiter whose rate adapts. 56 bytes.
 ///
 /// Invariant: the rate stays between floor and ceiling, and is cut at most once per flight.
 ///
@@ -147,7 +147,7 @@ impl AdaptiveRate {
     /// Checks the settings.
     ///
     /// # Errors
-    /// A rate that is none, floor ≤ start ≤ ceiling violated, a floor below one a day, a ceiling below one in 4 s, a
+    /// A rate that is none, floor ≤ start ≤ ceiling violated, a floor below one a minute, a ceiling below one in 4 s, a
     /// tolerance of zero, more than a minute of catching up.
     pub const fn new(config: AdaptiveRateConfig) -> Result<Self, AdaptiveRateError> {
         match Adaptation::new(config) {
@@ -201,16 +201,16 @@ pub struct Grant {
     cuts: u8,
 }
 
-/// What adapts a limiter: kept apart from it so that a gate has one limiter, adaptive or not. 40 bytes.
+/// What adapts a limiter: kept apart from it so that a gate has one limiter, adaptive or not. 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Adaptation {
     /// The interval at the last cut; zero before the first.
     cut_interval_ns: u64,
     cut_at: Instant,
-    slowest_ns: u64,
     fastest_ns: u32,
     gathered_ns: u32,
+    slowest_ms: u16,
     kind: AdaptiveKind,
     good: u8,
     refused: u8,
@@ -247,9 +247,10 @@ impl Adaptation {
         let adaptation = Self {
             cut_interval_ns: 0,
             cut_at: Instant::ORIGIN,
-            slowest_ns,
             fastest_ns: fastest_ns as u32,
             gathered_ns: 0,
+            // A minute is 60,000 ms.
+            slowest_ms: slowest_ns.div_ceil(1_000_000) as u16,
             kind: config.kind,
             good: 0,
             refused: 0,
@@ -307,6 +308,26 @@ impl Adaptation {
         }
     }
 
+    /// Begins anew where another one stood: what was sent before does not cut.
+    pub(crate) fn succeeding(mut self, other: Option<&Self>) -> Self {
+        self.cuts = other.map_or(0, |other| other.cuts.wrapping_add(1));
+        self
+    }
+
+    /// The interval at the last cut; zero before the first.
+    pub(crate) const fn cut_interval_ns(&self) -> u64 {
+        self.cut_interval_ns
+    }
+
+    /// Starts from an interval that was learnt before. Only a longer one than the present counts: what is remembered is
+    /// never more permissive than what is configured.
+    pub(crate) fn restore(&mut self, limiter: &mut RateLimiter, interval_ns: u64, cut_interval_ns: u64) {
+        if interval_ns > limiter.interval_ns() {
+            self.set_interval(limiter, interval_ns);
+            self.cut_interval_ns = cut_interval_ns.min(interval_ns);
+        }
+    }
+
     fn was_cut(&self) -> bool {
         self.cut_interval_ns != 0
     }
@@ -332,7 +353,7 @@ impl Adaptation {
         if self.was_cut() && now.since_ns(self.cut_at) < REST_NS {
             return;
         }
-        // An interval is at most a day, below 2^47, and dt below 2^8: no product overflows.
+        // An interval is at most a minute, below 2^36, and dt below 2^8: no product overflows.
         let step_ns = if !self.was_cut() {
             (interval_ns * dt) >> 11
         } else if interval_ns > self.cut_interval_ns {
@@ -355,9 +376,9 @@ impl Adaptation {
     }
 
     fn set_interval(&self, limiter: &mut RateLimiter, interval_ns: u64) {
-        limiter.set_interval_ns(
-            interval_ns.clamp(u64::from(self.fastest_ns), self.slowest_ns.max(u64::from(self.fastest_ns))),
-        );
+        let slowest_ns = u64::from(self.slowest_ms) * 1_000_000;
+        // The fastest is at most the slowest, which was rounded up.
+        limiter.set_interval_ns(interval_ns.min(slowest_ns).max(u64::from(self.fastest_ns)));
     }
 }
 
@@ -368,8 +389,8 @@ const GATHER_NS_MAX: u64 = 1 << 26;
 /// The time's worth of use between steps: 134 ms.
 const STEP_NS: u32 = 1 << 27;
 const AIMD_SUCCESSES: u8 = 10;
-const SLOWEST_NS_MAX: u64 = 86_400 * 1_000_000_000;
+const SLOWEST_NS_MAX: u64 = 60 * 1_000_000_000;
 const CATCH_UP_NS_MAX: u64 = 60 * 1_000_000_000;
 
-const _: () = assert!(size_of::<Adaptation>() == 40);
-const _: () = assert!(size_of::<AdaptiveRate>() == 64);
+const _: () = assert!(size_of::<Adaptation>() == 32);
+const _: () = assert!(size_of::<AdaptiveRate>() == 56);

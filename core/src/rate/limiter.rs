@@ -179,6 +179,20 @@ impl RateLimiter {
         Self { next_ns, interval_ns, tolerance_ns }
     }
 
+    /// Takes over the pace of another limiter: the earliest next instant stays, and a slower pace spends the burst.
+    pub(crate) const fn change_pacing(&mut self, now: Instant, pace: Self) {
+        let before_ns = self.interval_ns;
+        (self.interval_ns, self.tolerance_ns) = (pace.interval_ns, pace.tolerance_ns);
+        if self.interval_ns > before_ns {
+            self.spend_burst(now);
+        }
+    }
+
+    /// Starts as it was left: `until_next_ns` from now one cell conforms; negative where it is rested.
+    pub(crate) fn restore(&mut self, now: Instant, until_next_ns: i64) {
+        self.next_ns = now.signed().saturating_add(until_next_ns).clamp(i64::MIN / 2, i64::MAX / 2);
+    }
+
     pub(crate) const fn next_ns(&self) -> i64 {
         self.next_ns
     }
@@ -231,12 +245,10 @@ impl RateLimiter {
     /// # Errors
     /// As [`RateLimiter::new`]; the old rate stays.
     pub const fn set_rate(&mut self, now: Instant, config: RateConfig) -> Result<(), RateConfigError> {
-        let before_ns = self.interval_ns;
-        match self.set_spacing(config) {
+        let mut changed = Self::unlimited();
+        match changed.set_spacing(config) {
             Ok(()) => {
-                if self.interval_ns > before_ns {
-                    self.spend_burst(now);
-                }
+                self.change_pacing(now, changed);
                 Ok(())
             }
             Err(error) => Err(error),

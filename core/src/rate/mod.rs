@@ -6,6 +6,6 @@
 mod adaptive;
 mod limiter;
 
-pub use adaptive::{AdaptiveKind, AdaptiveRate, AdaptiveRateConfig, AdaptiveRateError};
-pub(crate) use limiter::Shortage;
+pub(crate) use adaptive::Adaptation;
+pub use adaptive::{AdaptiveKind, AdaptiveRate, AdaptiveRateConfig, AdaptiveRateError, Grant};
 pub use limiter::{Pacing, Rate, RateConfig, RateConfigError, RateLimiter};

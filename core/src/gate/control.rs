@@ -1,0 +1,80 @@
+//! Calls from outside: pauses, quotas, other settings, forced states. Whoever waits polls again after each of them.
+
+use super::{Gate, GateConfig, GateError, breaker_config, checked_times, pacing, settle::PAUSE_NS_MAX};
+use crate::{
+    breaker::{BreakerMode, CallWindow, CircuitBreaker, Window},
+    budget::RetryBudget,
+    limit::ConcurrencyLimit,
+    outcome::Quota,
+    time::{Instant, nanos},
+};
+
+impl<W: Window> Gate<W> {
+    /// Admits nothing before `until`. A shorter pause never ends a longer one.
+    pub fn pause_until(&mut self, now: Instant, until: Instant) {
+        let now = self.advance(now);
+        self.pause(until.min(now.plus_ns(PAUSE_NS_MAX)));
+    }
+
+    /// Heeds what a server says about its quota (`RateLimit` fields): with little left the gate spreads what is left
+    /// over the time until there is more, before a 429 comes; with nothing left it pauses until then.
+    ///
+    /// Little means an eighth of the limit, or 10 where the limit is not known.
+    pub fn observe_quota(&mut self, now: Instant, quota: Quota) {
+        let now = self.advance(now);
+        let resets_in_ns = nanos(quota.resets_in).min(PAUSE_NS_MAX);
+        let little = quota.limit.map_or(QUOTA_LITTLE, |limit| limit / 8);
+        match u64::from(quota.remaining) {
+            0 => self.pause(now.plus_ns(resets_in_ns)),
+            // Up: rather a little late than one too many. A division, but not on the way of each request.
+            left if left <= u64::from(little) => self.limiter.pause_until(now.plus_ns(resets_in_ns.div_ceil(left))),
+            _ => {}
+        }
+    }
+
+    /// Lets a gate that stopped after refusals of access ask again.
+    pub fn readmit(&mut self) {
+        self.denied = 0;
+    }
+
+    /// Forces the breaker open or closed, makes it observe, or lets it enforce again.
+    pub fn set_breaker_mode(&mut self, mode: BreakerMode) {
+        self.breaker.set_mode(mode);
+    }
+}
+
+impl Gate<CallWindow> {
+    /// Changes the settings while running. What is owed stays owed and what is outstanding stays outstanding: tickets that are
+    /// out settle as before, the next instant and a pause stay, what the budget saved stays up to its new cap, an open
+    /// breaker stays open. More in flight than a new limit allows drains. The breaker's window starts empty, and an
+    /// adaptive rate or limit starts from its new start. The id stays.
+    ///
+    /// # Errors
+    /// As [`Gate::new`]; nothing is changed.
+    pub fn reconfigure(&mut self, now: Instant, config: GateConfig) -> Result<(), GateError> {
+        let now = self.advance(now);
+        let (attempt_timeout, slow_after, lease) = checked_times(&config)?;
+        let (limiter, adaptation) = pacing(config.rate)?;
+        let mut breaker = CircuitBreaker::new(breaker_config(&config)).map_err(GateError::Breaker)?;
+        let mut limit = ConcurrencyLimit::new(config.limit).map_err(GateError::Limit)?;
+        let mut budget = config.budget.map(RetryBudget::new).transpose().map_err(GateError::Budget)?;
+
+        breaker.succeed(&self.breaker);
+        limit.succeed(&self.limit);
+        if let (Some(new), Some(old)) = (&mut budget, &self.budget) {
+            new.succeed(old);
+        }
+        self.limiter.change_pacing(now, limiter);
+        self.adaptation = match (adaptation, &self.adaptation) {
+            (Some(new), old) => Some(new.succeeding(old.as_ref())),
+            (None, _) => None,
+        };
+        self.leases.set_lease(lease);
+        (self.breaker, self.limit, self.budget) = (breaker, limit, budget);
+        (self.attempt_timeout, self.slow_after) = (attempt_timeout, slow_after);
+        Ok(())
+    }
+}
+
+/// "Little" where a server does not say of how much.
+const QUOTA_LITTLE: u32 = 10;

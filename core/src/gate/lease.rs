@@ -1,0 +1,117 @@
+//! Tickets that are out, counted by age, so that none can be lost for good.
+//!
+//! A gate hands out tickets and keeps no list of them. It counts starts in four rotating cells; a settled ticket is taken
+//! out of the cell it started in. When a cell is older than the lease, what is left in it was lost.
+
+use crate::{
+    ticket::Ticket,
+    time::{Instant, Millis},
+};
+
+/// Starts in rotating cells. 24 bytes.
+///
+/// Invariant: each ticket is counted once, from its start until it is settled or reclaimed, and is reclaimed not before its
+/// lease ends and at most a third of a lease later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Leases {
+    /// The end of the present cell.
+    cell_end: Instant,
+    cell: Millis,
+    starts: [u16; CELLS],
+    /// The present cell, counted on for ever; its place is the remainder by `CELLS`.
+    generation: u8,
+}
+
+/// What the passing of time brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Turned {
+    pub(super) reclaimed: u16,
+    pub(super) turned: bool,
+}
+
+const CELLS: usize = 4;
+
+impl Leases {
+    pub(super) const fn new(lease: Millis) -> Self {
+        Self { cell_end: Instant::ORIGIN, cell: lease.third_up(), starts: [0; CELLS], generation: 0 }
+    }
+
+    /// Cells that begin from here on have the length of another lease.
+    pub(super) const fn set_lease(&mut self, lease: Millis) {
+        self.cell = lease.third_up();
+    }
+
+    /// Begins as many cells as time has passed and says how many tickets that gave up.
+    pub(super) fn advance(&mut self, now: Instant) -> Turned {
+        if now < self.cell_end {
+            return Turned::default();
+        }
+        let mut reclaimed = 0u16;
+        for _ in 0..CELLS {
+            self.generation = self.generation.wrapping_add(1);
+            self.cell_end = self.cell_end.plus_ns(self.cell.ns());
+            reclaimed = reclaimed.saturating_add(core::mem::take(self.place(self.generation)));
+            if now < self.cell_end {
+                return Turned { reclaimed, turned: true };
+            }
+        }
+        // Everything is older than a lease: cells begin anew from here.
+        self.cell_end = now.plus_ns(self.cell.ns());
+        Turned { reclaimed, turned: true }
+    }
+
+    /// Counts a start and names its cell.
+    pub(super) fn start(&mut self) -> u8 {
+        let place = self.place(self.generation);
+        *place = place.saturating_add(1);
+        self.generation
+    }
+
+    /// Takes a ticket out. False for one that was reclaimed: it no longer counts.
+    pub(super) fn settle(&mut self, now: Instant, ticket: &Ticket) -> bool {
+        let age = self.generation.wrapping_sub(ticket.generation);
+        // The second condition catches a generation that has come round: at least 256 cells have passed then.
+        if usize::from(age) >= CELLS || now.since_ns(ticket.started) > self.cell.ns() * LIFE_CELLS_MAX {
+            return false;
+        }
+        let place = self.place(ticket.generation);
+        *place = place.saturating_sub(1);
+        true
+    }
+
+    /// How many tickets are certainly out for at least `span_ns`.
+    pub(super) fn overdue(&mut self, now: Instant, span_ns: u64) -> u16 {
+        let mut overdue = 0u16;
+        // The end of the cell before the present one: the youngest ticket in it started before then.
+        let mut end_ns = self.cell_end.signed().saturating_sub(self.cell.ns() as i64);
+        for back in 1..CELLS as u8 {
+            if now.signed().saturating_sub(end_ns) >= span_ns as i64 {
+                overdue = overdue.saturating_add(*self.place(self.generation.wrapping_sub(back)));
+            }
+            end_ns = end_ns.saturating_sub(self.cell.ns() as i64);
+        }
+        overdue
+    }
+
+    /// When the oldest ticket that is out will be reclaimed.
+    pub(super) fn next_reclaim(&mut self) -> Instant {
+        let mut until = self.cell_end;
+        for back in (0..CELLS as u8).rev() {
+            if *self.place(self.generation.wrapping_sub(back)) > 0 {
+                break;
+            }
+            until = until.plus_ns(self.cell.ns());
+        }
+        until
+    }
+
+    fn place(&mut self, generation: u8) -> &mut u16 {
+        &mut self.starts[usize::from(generation) % CELLS]
+    }
+}
+
+/// A ticket lives for at most four cells of the present length; twice that allows for a lease that was longer before.
+const LIFE_CELLS_MAX: u64 = 16;
+
+const _: () = assert!(size_of::<Leases>() == 24);

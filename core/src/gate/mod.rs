@@ -1,0 +1,365 @@
+//! One upstream: every policy asked together, all or nothing taken.
+//!
+//! Policies that are asked one after the other leak: a rate token is taken, then the breaker refuses, and the token is
+//! gone. A gate asks breaker, pause, rate, concurrency and (for a retry) budget first and takes from all of them or none.
+//! A refusal names the one that lasts longest, so one timer is enough.
+//!
+//! **When it harms**: everything that goes through one gate shares its fate. Two services behind one host name that fail
+//! apart want two gates; a gate per request path, on the other hand, learns nothing in time.
+
+mod admission;
+mod config;
+mod control;
+mod lease;
+mod settle;
+mod snapshot;
+
+pub use admission::{Admission, Barred, Try, Why};
+pub use config::{GateConfig, GateError, RateControl};
+pub use snapshot::{Downtime, SNAPSHOT_BYTES, Snapshot, SnapshotError};
+
+use core::time::Duration;
+
+use crate::{
+    breaker::{BreakerConfig, BreakerState, CallWindow, CircuitBreaker, PeriodWindow, Rejected, Window},
+    budget::RetryBudget,
+    entropy::Entropy,
+    limit::ConcurrencyLimit,
+    outcome::Outcome,
+    rate::{Adaptation, RateLimiter},
+    ticket::{Ticket, TicketKind},
+    time::{Instant, Millis, about_micros},
+};
+use lease::Leases;
+
+/// Whatever admits attempts and learns from their outcomes: a [`Gate`], or one that is recorded.
+pub trait Gatekeeper {
+    /// Asks for one attempt.
+    fn poll(&mut self, now: Instant, attempt: Try) -> Admission;
+    /// Says what came of an attempt.
+    fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy);
+    /// Gives up an attempt that was sent.
+    fn cancel(&mut self, now: Instant, ticket: Ticket);
+    /// How long one attempt may take from its admission.
+    fn attempt_timeout(&self) -> Duration;
+}
+
+/// The policies of one upstream, composed. 224 bytes with everything in it but latency buckets and trace.
+///
+/// Invariant: every ticket that it hands out is settled exactly once, with any outcome, in any order, at any later time; or
+/// its place is reclaimed when its lease ends. Between calls nothing happens.
+///
+/// ```
+/// use tidegate_core::{Admission, Entropy, Gate, GateConfig, Instant, Outcome, Try};
+///
+/// let mut gate = Gate::new(GateConfig::DEFAULT).expect("the default is valid");
+/// let now = Instant::from_secs(1);
+/// match gate.poll(now, Try::First) {
+///     Admission::Go(ticket) => gate.settle(now, ticket, Outcome::Success, Entropy::new(7)),
+///     Admission::Wait { until, why } | Admission::Full { until, why } => panic!("{why} until {until:?}"),
+///     Admission::Never { why } => panic!("{why}"),
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Gate<W = CallWindow> {
+    limiter: RateLimiter,
+    breaker: CircuitBreaker<W>,
+    adaptation: Option<Adaptation>,
+    limit: ConcurrencyLimit,
+    budget: Option<RetryBudget>,
+    leases: Leases,
+    /// The latest reading of the clock: an earlier one means that no time has passed.
+    seen: Instant,
+    paused_until: Instant,
+    attempt_timeout: Millis,
+    slow_after: Millis,
+    id: u16,
+    /// Refusals of access in a row.
+    denied: u8,
+}
+
+impl Gate<CallWindow> {
+    /// A gate whose breaker judges the last calls. Checks the settings.
+    ///
+    /// # Errors
+    /// See [`GateError`]; each names the setting and the change.
+    pub const fn new(config: GateConfig) -> Result<Self, GateError> {
+        match CircuitBreaker::new(breaker_config(&config)) {
+            Ok(breaker) => Self::with_breaker(config, breaker),
+            Err(error) => Err(GateError::Breaker(error)),
+        }
+    }
+}
+
+impl Gate<PeriodWindow> {
+    /// A gate whose breaker judges the last stretch of time. Checks the settings.
+    ///
+    /// # Errors
+    /// See [`GateError`]; each names the setting and the change.
+    pub const fn over_period(window: PeriodWindow, config: GateConfig) -> Result<Self, GateError> {
+        match CircuitBreaker::over_period(window, breaker_config(&config)) {
+            Ok(breaker) => Self::with_breaker(config, breaker),
+            Err(error) => Err(GateError::Breaker(error)),
+        }
+    }
+}
+
+impl<W: Copy> Gate<W> {
+    const fn with_breaker(config: GateConfig, breaker: CircuitBreaker<W>) -> Result<Self, GateError> {
+        let (attempt_timeout, slow_after, lease) = match checked_times(&config) {
+            Ok(times) => times,
+            Err(error) => return Err(error),
+        };
+        let (limiter, adaptation) = match pacing(config.rate) {
+            Ok(pacing) => pacing,
+            Err(error) => return Err(error),
+        };
+        let limit = match ConcurrencyLimit::new(config.limit) {
+            Ok(limit) => limit,
+            Err(error) => return Err(GateError::Limit(error)),
+        };
+        let budget = match config.budget {
+            None => None,
+            Some(budget) => match RetryBudget::new(budget) {
+                Ok(budget) => Some(budget),
+                Err(error) => return Err(GateError::Budget(error)),
+            },
+        };
+        Ok(Self {
+            limiter,
+            breaker,
+            adaptation,
+            limit,
+            budget,
+            leases: Leases::new(lease),
+            seen: Instant::ORIGIN,
+            paused_until: Instant::ORIGIN,
+            attempt_timeout,
+            slow_after,
+            id: config.id,
+            denied: 0,
+        })
+    }
+}
+
+impl<W: Window> Gate<W> {
+    /// Asks for one attempt: a ticket, or when to come back, or why never.
+    pub fn poll(&mut self, now: Instant, attempt: Try) -> Admission {
+        let now = self.advance(now);
+        match self.refusal(now, attempt) {
+            None => Admission::Go(self.grant(now, attempt)),
+            Some(refused) => refused,
+        }
+    }
+
+    /// Looks without taking anything: what [`Gate::poll`] would refuse with, if it would.
+    #[must_use = "a query"]
+    pub fn peek(&mut self, now: Instant, attempt: Try) -> Option<Admission> {
+        let now = self.advance(now);
+        self.refusal(now, attempt)
+    }
+
+    /// Time that passed, and what it brought: leases that ended, calls that are overdue.
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.seen = self.seen.max(now);
+        let now = self.seen;
+        let turned = self.leases.advance(now);
+        if turned.turned {
+            self.limit.reclaim(turned.reclaimed);
+            let overdue = self.leases.overdue(now, self.slow_after.ns());
+            self.breaker.count_overdue(now, overdue);
+        }
+        now
+    }
+
+    fn refusal(&mut self, now: Instant, attempt: Try) -> Option<Admission> {
+        if self.denied >= DENIED_MAX {
+            return Some(Admission::Never { why: Barred::Denied { in_a_row: self.denied, limit: DENIED_MAX } });
+        }
+        let rejected = self.breaker.check(now).err();
+        let early = !self.limiter.conforms(now);
+        let exhausted = match (&self.budget, attempt) {
+            (Some(budget), Try::Again) => budget.check(now).err(),
+            (Some(_), Try::First) | (None, _) => None,
+        };
+        // The common path ends here.
+        if rejected.is_none() && !early && exhausted.is_none() {
+            let in_flight = self.limit.in_flight();
+            let ramp = self.breaker.calls_at_once();
+            if in_flight < self.limit.limit() && in_flight < ramp {
+                return None;
+            }
+            let why = if in_flight >= self.limit.limit() {
+                Why::InFlight { in_flight, limit: self.limit.limit() }
+            } else {
+                Why::Ramp { in_flight, ramp }
+            };
+            return Some(Admission::Full { until: self.leases.next_reclaim(), why });
+        }
+        // Of several reasons the one that lasts longest: one timer is enough.
+        let mut until = Instant::ORIGIN;
+        let mut why = Why::ForcedOpen;
+        if early {
+            (until, why) = self.why_early(now);
+        }
+        if let Some(exhausted) = exhausted
+            && exhausted.until > until
+        {
+            (until, why) = (exhausted.until, Why::Budget { saved: exhausted.saved, cost: exhausted.cost });
+        }
+        if let Some(rejected) = rejected {
+            let (rejected_until, rejected_why) = self.why_rejected(now, rejected);
+            if rejected_until > until {
+                (until, why) = (rejected_until, rejected_why);
+            }
+        }
+        Some(Admission::Wait { until, why })
+    }
+
+    fn grant(&mut self, now: Instant, attempt: Try) -> Ticket {
+        let pass = self.breaker.take(now);
+        self.limiter.take(now);
+        self.limit.take();
+        let retry = matches!(attempt, Try::Again);
+        if retry && let Some(budget) = &mut self.budget {
+            budget.take(now);
+        }
+        Ticket {
+            started: now,
+            era: pass.era,
+            gate: self.id,
+            rate_cuts: self.rate_cuts(),
+            limit_cuts: self.limit.cuts,
+            generation: self.leases.start(),
+            kind: TicketKind::new(retry, pass.probe),
+        }
+    }
+
+    fn why_early(&self, now: Instant) -> (Instant, Why) {
+        if now < self.paused_until {
+            let remaining_us = about_micros(self.paused_until.since_ns(now));
+            return (self.paused_until, Why::Paused { remaining_us, allowed_us: 0 });
+        }
+        let until = self.limiter.next_at();
+        let interval_us = about_micros(self.limiter.interval_ns());
+        (until, Why::Rate { early_us: about_micros(until.since_ns(now)), interval_us })
+    }
+
+    fn why_rejected(&mut self, now: Instant, rejected: Rejected) -> (Instant, Why) {
+        match rejected {
+            Rejected::Forced => (Instant::MAX, Why::ForcedOpen),
+            Rejected::Probing { until, outstanding, probes } => (until, Why::Probing { outstanding, probes }),
+            Rejected::Open { until } => {
+                let counts = self.breaker.counts(now);
+                let bad = counts.failed.max(counts.slow);
+                (until, Why::Open { bad: saturated(bad), calls: saturated(counts.calls) })
+            }
+        }
+    }
+
+    fn rate_cuts(&self) -> u8 {
+        self.adaptation.as_ref().map_or(0, |adaptation| adaptation.cuts)
+    }
+}
+
+impl<W> Gate<W> {
+    /// Where the breaker stands. An open one stays `Open` until somebody asks after its time.
+    pub const fn breaker(&self) -> &CircuitBreaker<W> {
+        &self.breaker
+    }
+
+    /// Whether the breaker lets everything through: closed and past its ramp.
+    #[must_use = "a query"]
+    pub const fn is_healthy(&self) -> bool {
+        matches!(self.breaker.state(), BreakerState::Closed { ramp: u16::MAX, .. }) && self.denied < DENIED_MAX
+    }
+
+    /// How many attempts may be in flight.
+    pub const fn limit(&self) -> u16 {
+        self.limit.limit()
+    }
+
+    /// How many attempts are in flight.
+    pub const fn in_flight(&self) -> u16 {
+        self.limit.in_flight()
+    }
+
+    /// The time between requests at the present rate; zero where the rate is not limited.
+    pub const fn interval(&self) -> Duration {
+        self.limiter.interval()
+    }
+
+    /// Until when the server wants to be left alone; in the past where it does not.
+    pub const fn paused_until(&self) -> Instant {
+        self.paused_until
+    }
+
+    /// How long one attempt may take from its admission.
+    pub const fn attempt_timeout(&self) -> Duration {
+        Duration::from_nanos(self.attempt_timeout.ns())
+    }
+}
+
+impl<W: Window> Gatekeeper for Gate<W> {
+    fn poll(&mut self, now: Instant, attempt: Try) -> Admission {
+        self.poll(now, attempt)
+    }
+
+    fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {
+        self.settle(now, ticket, outcome, entropy);
+    }
+
+    fn cancel(&mut self, now: Instant, ticket: Ticket) {
+        self.cancel(now, ticket);
+    }
+
+    fn attempt_timeout(&self) -> Duration {
+        self.attempt_timeout()
+    }
+}
+
+const fn saturated(count: u32) -> u16 {
+    if count > u16::MAX as u32 { u16::MAX } else { count as u16 }
+}
+
+const fn breaker_config(config: &GateConfig) -> BreakerConfig {
+    BreakerConfig { lease: config.lease, ..config.breaker }
+}
+
+const fn checked_times(config: &GateConfig) -> Result<(Millis, Millis, Millis), GateError> {
+    let attempt_timeout = match Millis::round_up(config.attempt_timeout) {
+        Some(span) if !span.is_zero() => span,
+        Some(_) | None => return Err(GateError::AttemptTimeout),
+    };
+    let slow_after = match Millis::round_up(config.slow_after) {
+        Some(span) if !span.is_zero() && span.ns() <= attempt_timeout.ns() => span,
+        Some(_) | None => return Err(GateError::SlowAfter),
+    };
+    match Millis::round_up(config.lease) {
+        Some(lease) if lease.ns() > attempt_timeout.ns() => Ok((attempt_timeout, slow_after, lease)),
+        Some(_) | None => Err(GateError::Lease),
+    }
+}
+
+const fn pacing(rate: RateControl) -> Result<(RateLimiter, Option<Adaptation>), GateError> {
+    match rate {
+        RateControl::Unlimited => Ok((RateLimiter::unlimited(), None)),
+        RateControl::Fixed(config) => match RateLimiter::new(config) {
+            Ok(limiter) => Ok((limiter, None)),
+            Err(error) => Err(GateError::Rate(error)),
+        },
+        RateControl::Adaptive(config) => match Adaptation::new(config) {
+            Ok((limiter, adaptation)) => Ok((limiter, Some(adaptation))),
+            Err(error) => Err(GateError::AdaptiveRate(error)),
+        },
+    }
+}
+
+/// So many refusals of access in a row stop the host: going on would look like an attack.
+const DENIED_MAX: u8 = 3;
+
+const _: () = assert!(size_of::<Gate>() <= 224);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! What an outcome means to each policy: the table of [`Outcome`], as code.
+
+use super::Gate;
+use crate::{
+    breaker::{Pass, Verdict, Window},
+    entropy::Entropy,
+    limit::Load,
+    outcome::{Outcome, Refusal},
+    ticket::Ticket,
+    time::{Instant, nanos},
+};
+
+impl<W: Window> Gate<W> {
+    /// Says what came of an attempt. A ticket that was reclaimed, or belongs to another gate, changes nothing.
+    pub fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {
+        let now = self.advance(now);
+        if ticket.gate != self.id || !self.leases.settle(now, &ticket) {
+            return;
+        }
+        let latency_ns = now.since_ns(ticket.started);
+        let slow = latency_ns >= self.slow_after.ns();
+        let (verdict, load) = match outcome {
+            Outcome::Success | Outcome::Empty => {
+                if let Some(budget) = &mut self.budget {
+                    budget.deposit();
+                }
+                if let Some(adaptation) = &mut self.adaptation {
+                    adaptation.on_success(now, &mut self.limiter, ticket.rate_cuts);
+                }
+                (if slow { Verdict::Slow } else { Verdict::Success }, Load::Carried)
+            }
+            Outcome::Failure => (if slow { Verdict::SlowFailure } else { Verdict::Failure }, Load::Failed),
+            Outcome::Timeout => (Verdict::SlowFailure, Load::TimedOut),
+            Outcome::Throttled { retry_after } => {
+                if let Some(adaptation) = &mut self.adaptation {
+                    adaptation.on_throttled(now, &mut self.limiter, ticket.rate_cuts);
+                }
+                if let Some(hint) = retry_after {
+                    self.heed(now, nanos(hint), entropy);
+                }
+                (Verdict::Answered, Load::Neutral)
+            }
+            Outcome::Refused(_) => (Verdict::Answered, Load::Neutral),
+            Outcome::Cancelled if slow => (Verdict::SlowFailure, Load::Neutral),
+            Outcome::Cancelled => (Verdict::Neutral, Load::Neutral),
+            Outcome::Unsent => {
+                self.refund(&ticket);
+                (Verdict::Neutral, Load::Neutral)
+            }
+        };
+        self.count_denials(outcome);
+        self.limit.on_settled(ticket.limit_cuts, load, latency_ns);
+        let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
+        self.breaker.settle(now, pass, verdict, entropy);
+    }
+
+    /// Gives up an attempt that was sent: [`Outcome::Cancelled`], without entropy. Should that open the breaker, it opens for
+    /// the full time.
+    pub fn cancel(&mut self, now: Instant, ticket: Ticket) {
+        self.settle(now, ticket, Outcome::Cancelled, Entropy::new(u32::MAX));
+    }
+
+    /// A server's wish to be left alone: a floor. Jitter only adds, up to an eighth, so that clients that were all told
+    /// the same do not come back in step.
+    fn heed(&mut self, now: Instant, hint_ns: u64, entropy: Entropy) {
+        let hint_ns = hint_ns.min(PAUSE_NS_MAX);
+        let spread_ns = entropy.derive(PAUSE_SALT).up_to(hint_ns >> 3);
+        self.pause(now.plus_ns(hint_ns + spread_ns));
+    }
+
+    pub(super) fn pause(&mut self, until: Instant) {
+        self.paused_until = self.paused_until.max(until);
+        self.limiter.pause_until(until);
+    }
+
+    fn refund(&mut self, ticket: &Ticket) {
+        // A cut has spent the burst since: what was taken before it is not owed any more.
+        if ticket.rate_cuts == self.rate_cuts() && self.seen >= self.paused_until {
+            self.limiter.refund(1);
+        }
+        if ticket.is_retry()
+            && let Some(budget) = &mut self.budget
+        {
+            budget.refund();
+        }
+    }
+
+    fn count_denials(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Refused(Refusal::Access) => self.denied = self.denied.saturating_add(1),
+            Outcome::Success | Outcome::Empty | Outcome::Refused(Refusal::Request) => self.denied = 0,
+            Outcome::Failure | Outcome::Timeout | Outcome::Throttled { .. } | Outcome::Cancelled | Outcome::Unsent => {}
+        }
+    }
+}
+
+/// No server is left alone for longer than a day on its word alone: an absurd hint must not stop a client for good.
+pub(super) const PAUSE_NS_MAX: u64 = 86_400 * 1_000_000_000;
+const PAUSE_SALT: u32 = 0x7061_7573;

@@ -1,0 +1,184 @@
+//! A gate's memory across a restart.
+//!
+//! A server that asked for ten minutes of silence does not care that the device rebooted. A snapshot keeps what restricts
+//! a gate, as *remaining durations*, since instants mean nothing after a restart; loading says how long the device was off.
+//!
+//! **When it harms**: never by admitting more: whatever the bytes say, a loaded gate is at least as strict as a fresh one
+//! (a faster rate or a higher limit that was learnt is learnt again). An unknown time off counts as none, so a device that
+//! does not know it waits the whole pause again.
+//!
+//! Layout, little-endian, 64 bytes: version (1), breaker (1: closed, 2: open), trips, denials, limit (2), ramp (2), then
+//! six 8-byte counts of nanoseconds (pause, open time, until the next cell, interval, interval at the last cut, until the
+//! reserve's next retry), four bytes of zero, and a CRC-32 (IEEE 802.3) of all before it.
+
+use core::{fmt, time::Duration};
+
+use super::{DENIED_MAX, Gate, settle::PAUSE_NS_MAX};
+use crate::{
+    breaker::{BreakerState, Window},
+    time::{Instant, nanos},
+};
+
+/// How many bytes a snapshot takes.
+pub const SNAPSHOT_BYTES: usize = 64;
+
+/// A gate's memory in a fixed number of bytes, for flash or a file.
+pub type Snapshot = [u8; SNAPSHOT_BYTES];
+
+/// How long a device was off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Downtime {
+    /// Counts as no time at all.
+    Unknown,
+    /// At least so long.
+    AtLeast(Duration),
+}
+
+/// Why bytes are no snapshot. A gate that finds this starts fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SnapshotError {
+    /// Written by another version.
+    Version,
+    /// The checksum does not fit: flash that was never written, or a torn write.
+    Checksum,
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Version => "the snapshot is of another version: start fresh",
+            Self::Checksum => "the snapshot is damaged or was never written: start fresh",
+        })
+    }
+}
+
+impl core::error::Error for SnapshotError {}
+
+impl<W: Window> Gate<W> {
+    /// What restricts this gate at `now`.
+    #[must_use = "keep it, and hand it to `restore` after the restart"]
+    pub fn snapshot(&mut self, now: Instant) -> Snapshot {
+        let now = self.advance(now);
+        let left_ns = |until: Instant| until.since_ns(now);
+        let (breaker, open_ns, ramp) = match self.breaker.state() {
+            BreakerState::Closed { ramp, clean: _ } => (CLOSED, 0, ramp),
+            BreakerState::Open { until } => (OPEN, left_ns(until), 0),
+            // Whether the server is back is found out anew, at once.
+            BreakerState::HalfOpen { .. } => (OPEN, 0, 0),
+        };
+        let until_next_ns = self.limiter.next_ns().saturating_sub(now.signed());
+        let cut_interval_ns = self.adaptation.as_ref().map_or(0, |adaptation| adaptation.cut_interval_ns());
+        let reserve_ns = self.budget.as_ref().map_or(i64::MIN / 4, |budget| budget.reserve_next_ns());
+        let mut writer = Writer { bytes: [0; SNAPSHOT_BYTES], at: 0 };
+        writer.put([VERSION, breaker, self.breaker.trips, self.denied]);
+        writer.put(self.limit.limit().to_le_bytes());
+        writer.put(ramp.to_le_bytes());
+        writer.put(left_ns(self.paused_until).to_le_bytes());
+        writer.put(open_ns.to_le_bytes());
+        writer.put(until_next_ns.to_le_bytes());
+        writer.put(self.limiter.interval_ns().to_le_bytes());
+        writer.put(cut_interval_ns.to_le_bytes());
+        writer.put(reserve_ns.saturating_sub(now.signed()).to_le_bytes());
+        writer.finish()
+    }
+
+    /// Takes up what a gate left behind, `downtime` after it was saved. Call it on a fresh gate: what is there is only made
+    /// stricter.
+    ///
+    /// # Errors
+    /// Where the bytes are no snapshot; the gate is unchanged.
+    pub fn restore(&mut self, now: Instant, snapshot: &Snapshot, downtime: Downtime) -> Result<(), SnapshotError> {
+        let now = self.advance(now);
+        let off_ns = match downtime {
+            Downtime::Unknown => 0,
+            Downtime::AtLeast(span) => nanos(span),
+        };
+        let mut reader = Reader::checked(snapshot)?;
+        let [_version, breaker, trips, denied] = reader.take();
+        let limit = u16::from_le_bytes(reader.take());
+        let ramp = u16::from_le_bytes(reader.take());
+        let [pause_ns, open_ns] = [(); 2].map(|()| u64::from_le_bytes(reader.take()).saturating_sub(off_ns));
+        let until_next_ns = i64::from_le_bytes(reader.take()).saturating_sub(off_ns as i64);
+        let [interval_ns, cut_interval_ns] = [(); 2].map(|()| u64::from_le_bytes(reader.take()));
+        let reserve_ns = i64::from_le_bytes(reader.take()).saturating_sub(off_ns as i64);
+
+        self.denied = denied.min(DENIED_MAX);
+        self.limit.restore(limit);
+        if let Some(adaptation) = &mut self.adaptation {
+            adaptation.restore(&mut self.limiter, interval_ns, cut_interval_ns);
+        }
+        if let Some(budget) = &mut self.budget {
+            budget.restore(now, reserve_ns);
+        }
+        self.breaker.restore(now, (breaker == OPEN).then_some(open_ns), ramp, trips);
+        self.limiter.restore(now, until_next_ns.min(PAUSE_NS_MAX as i64));
+        self.pause(now.plus_ns(pause_ns.min(PAUSE_NS_MAX)));
+        Ok(())
+    }
+}
+
+struct Writer {
+    bytes: Snapshot,
+    at: usize,
+}
+
+impl Writer {
+    fn put<const N: usize>(&mut self, field: [u8; N]) {
+        let places = self.bytes.iter_mut().skip(self.at);
+        places.zip(field).for_each(|(place, byte)| *place = byte);
+        self.at += N;
+    }
+
+    fn finish(mut self) -> Snapshot {
+        let checksum = crc32(self.bytes.iter().take(CHECKED_BYTES));
+        self.at = CHECKED_BYTES;
+        self.put(checksum.to_le_bytes());
+        self.bytes
+    }
+}
+
+struct Reader<'a> {
+    rest: core::slice::Iter<'a, u8>,
+}
+
+impl<'a> Reader<'a> {
+    fn checked(bytes: &'a Snapshot) -> Result<Self, SnapshotError> {
+        let mut tail = Reader { rest: bytes.iter() };
+        tail.rest.nth(CHECKED_BYTES - 1);
+        if u32::from_le_bytes(tail.take()) != crc32(bytes.iter().take(CHECKED_BYTES)) {
+            return Err(SnapshotError::Checksum);
+        }
+        match bytes.first() {
+            Some(&VERSION) => Ok(Reader { rest: bytes.iter() }),
+            Some(_) | None => Err(SnapshotError::Version),
+        }
+    }
+
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        [(); N].map(|()| self.rest.next().copied().unwrap_or(0))
+    }
+}
+
+/// CRC-32 as in IEEE 802.3, a bit at a time: 60 bytes once per save are not worth a table.
+fn crc32<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
+    !bytes.fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+    })
+}
+
+const VERSION: u8 = 1;
+const CLOSED: u8 = 1;
+const OPEN: u8 = 2;
+const CHECKED_BYTES: usize = SNAPSHOT_BYTES - 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_the_published_one() {
+        assert_eq!(crc32(b"123456789".iter()), 0xcbf4_3926);
+    }
+}
