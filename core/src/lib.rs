@@ -5,6 +5,8 @@
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod call;
+pub mod drive;
 pub mod entropy;
 pub mod gate;
 pub mod limit;
@@ -14,6 +16,7 @@ mod share;
 pub mod ticket;
 pub mod time;
 
+pub use call::{Call, CallConfig, CallError, CallPolicy, End, Next, Step};
 pub use entropy::Entropy;
 pub use gate::{Admission, Barred, Gate, GateConfig, GateError, Gatekeeper, RateControl, Try, Why};
 pub use outcome::{Outcome, Quota, Refusal};

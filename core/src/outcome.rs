@@ -16,7 +16,7 @@ use core::time::Duration;
 /// | [`Unsent`](Self::Unsent) | neutral | refund | refund | slot only | – | no |
 ///
 /// Neutral leaves the window as it is and gives a probe its place back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {
     /// A verified answer, or 304.
@@ -41,7 +41,7 @@ pub enum Outcome {
 }
 
 /// Why a server refused for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refusal {
     /// 401 or 403: the client is not welcome. Three in a row stop the gate, because going on would look like an attack.
@@ -51,7 +51,7 @@ pub enum Refusal {
 }
 
 /// What a server says is left of what it allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Quota {
     /// Requests that are left.

@@ -97,6 +97,15 @@ pub enum Why {
         /// … of so many that may be.
         ramp: u16,
     },
+    /// The call backs off before a further attempt.
+    Backoff {
+        /// Which attempt comes next …
+        attempt: u8,
+        /// … of so many.
+        attempts: u8,
+    },
+    /// Other calls were first.
+    Queued,
 }
 
 /// Why a gate admits nothing any more.
@@ -126,6 +135,8 @@ impl fmt::Display for Why {
             }
             Self::Budget { saved, cost } => write!(f, "retry budget empty: {saved} saved, a retry costs {cost}"),
             Self::InFlight { in_flight, limit } => write!(f, "{in_flight} of {limit} in flight"),
+            Self::Backoff { attempt, attempts } => write!(f, "backing off before attempt {attempt} of {attempts}"),
+            Self::Queued => f.write_str("other calls are first"),
             Self::Ramp { in_flight, ramp } => write!(f, "{in_flight} of {ramp} in flight while recovering"),
         }
     }

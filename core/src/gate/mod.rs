@@ -36,6 +36,8 @@ use lease::Leases;
 pub trait Gatekeeper {
     /// Asks for one attempt.
     fn poll(&mut self, now: Instant, attempt: Try) -> Admission;
+    /// Looks whether an attempt would be refused, and takes nothing.
+    fn peek(&mut self, now: Instant, attempt: Try) -> Option<Admission>;
     /// Says what came of an attempt.
     fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy);
     /// Gives up an attempt that was sent.
@@ -304,6 +306,10 @@ impl<W> Gate<W> {
 impl<W: Window> Gatekeeper for Gate<W> {
     fn poll(&mut self, now: Instant, attempt: Try) -> Admission {
         self.poll(now, attempt)
+    }
+
+    fn peek(&mut self, now: Instant, attempt: Try) -> Option<Admission> {
+        self.peek(now, attempt)
     }
 
     fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {

@@ -1,0 +1,259 @@
+//! The run loop of every async runtime, written once.
+//!
+//! A runtime supplies two things: a [`Clock`], to know the time and sleep until an instant, and a [`Lock`] around a
+//! [`Turnstile`], which is a gate with its queue. [`Driver::run`] does the rest: queue, permits, timers, attempt timeouts,
+//! backoff, cancellation. Nothing here allocates, and there is one timer per call.
+//!
+//! **When it harms**: a runtime without async (a superloop, an interrupt) is better served by [`Call::poll`] directly.
+//!
+//! Three rules make it right, each broken by the obvious alternative:
+//! 1. The gate is asked and the waker registered under one hold of the lock; otherwise a settle in between is missed.
+//! 2. Every settle wakes the head of the queue, and whoever leaves the head wakes the next; otherwise the queue stalls. Only
+//!    the head asks the gate: calls are served in the order of their arrival, and no herd wakes up for one place.
+//! 3. Wakers are taken out of the lock before they are woken or dropped: the last waker may own a task whose permit locks
+//!    again when it is dropped.
+//!
+//! A call backs off outside the queue and then enters at the tail; at the head it would block everybody.
+
+mod permit;
+mod queue;
+mod race;
+
+pub use permit::{Permit, Returns};
+
+use core::{future::Future, pin::pin, task::Waker};
+
+use crate::{
+    call::{Call, End, Next, Step},
+    entropy::Entropy,
+    gate::{Gate, Gatekeeper},
+    outcome::Outcome,
+    time::Instant,
+};
+use queue::{Place, Queue};
+use race::{first, until_polled_again};
+
+/// Knows the time and sleeps.
+pub trait Clock {
+    /// Ready at the instant asked for, or a little later, never before.
+    type Sleep: Future<Output = ()>;
+    /// The present time, since an origin that stays the same.
+    fn now(&self) -> Instant;
+    /// Sleeps until `at`; for ever where that is [`Instant::MAX`].
+    fn sleep_until(&self, at: Instant) -> Self::Sleep;
+}
+
+impl<C: Clock> Clock for &C {
+    type Sleep = C::Sleep;
+
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Self::Sleep {
+        (**self).sleep_until(at)
+    }
+}
+
+/// Keeps what is inside for one at a time: a mutex, a critical section, or a `RefCell` where there is one thread.
+pub trait Lock {
+    /// What it keeps.
+    type Inside;
+    /// Runs `f` alone with what is inside. Never called from within `f`. A lock that can be poisoned by a panic gives out what
+    /// is inside all the same: a permit that is dropped during a panic comes here.
+    fn with<R>(&self, f: impl FnOnce(&mut Self::Inside) -> R) -> R;
+}
+
+impl<L: Lock> Lock for &L {
+    type Inside = L::Inside;
+
+    fn with<R>(&self, f: impl FnOnce(&mut Self::Inside) -> R) -> R {
+        (**self).with(f)
+    }
+}
+
+/// A gate and the calls that wait for it, at most `N`: what a driver keeps under its lock.
+#[derive(Debug)]
+pub struct Turnstile<G = Gate, const N: usize = 64> {
+    gate: G,
+    queue: Queue<N>,
+}
+
+impl<G: Gatekeeper, const N: usize> Turnstile<G, N> {
+    /// A gate that nobody waits for yet.
+    pub const fn new(gate: G) -> Self {
+        Self { gate, queue: Queue::new() }
+    }
+
+    /// The gate.
+    pub const fn gate(&self) -> &G {
+        &self.gate
+    }
+
+    /// Changes the gate (a pause, other settings) and says whom to wake outside the lock, since a change can make a wait
+    /// shorter. [`Driver::control`] does both.
+    pub fn control<R>(&mut self, change: impl FnOnce(&mut G) -> R) -> (R, Option<Waker>) {
+        let result = change(&mut self.gate);
+        (result, self.queue.wake_head())
+    }
+
+    /// Polls a call for whoever stands at `place`, under the same hold of the lock that registers its waker.
+    fn ask(&mut self, now: Instant, place: Place, call: &mut Call<'_>, waker: &Waker) -> (Step, Option<Waker>) {
+        let outdated = self.queue.register(place, waker);
+        let step = if self.queue.is_head(place) {
+            call.poll(now, &mut self.gate)
+        } else {
+            call.poll_behind(now, &mut self.gate)
+        };
+        (step, outdated)
+    }
+}
+
+/// Runs calls through the gate inside a lock, on a clock. Two references: copy it freely.
+#[derive(Debug)]
+pub struct Driver<'d, C, L> {
+    clock: &'d C,
+    shared: &'d L,
+}
+
+impl<C, L> Clone for Driver<'_, C, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C, L> Copy for Driver<'_, C, L> {}
+
+impl<'d, C, L, G, const N: usize> Driver<'d, C, L>
+where
+    C: Clock,
+    L: Lock<Inside = Turnstile<G, N>>,
+    G: Gatekeeper,
+{
+    /// A driver of the gate in `shared`.
+    pub const fn new(clock: &'d C, shared: &'d L) -> Self {
+        Self { clock, shared }
+    }
+
+    /// Runs one call to its end: waits for the gate, makes attempts, backs off in between.
+    ///
+    /// `attempt` is given when the attempt has to be over and returns what came of it, with a value. It is dropped at that time
+    /// if it is not ready, and counts as a timeout, or as cancelled where it was the call's own deadline that came first.
+    /// The value is that of the last attempt that ended by itself. Dropping this future gives everything back.
+    pub async fn run<F, T>(
+        &self,
+        call: &mut Call<'_>,
+        mut entropy: impl FnMut() -> Entropy,
+        mut attempt: impl FnMut(Instant) -> F,
+    ) -> (End, Option<T>)
+    where
+        F: Future<Output = (Outcome, T)>,
+    {
+        let mut value = None;
+        loop {
+            let permit = match self.admit(call).await {
+                Ok(permit) => permit,
+                Err(end) => return (end, value),
+            };
+            let until = permit.attempt_deadline(call);
+            // The attempt is dropped here, before its permit is settled: what it holds is free first.
+            let ended = first(attempt(until), self.clock.sleep_until(until)).await;
+            let next = match ended {
+                Some((outcome, made)) => {
+                    value = Some(made);
+                    permit.settle(call, outcome, entropy())
+                }
+                None if until < call.deadline() => permit.settle(call, Outcome::Timeout, entropy()),
+                None => {
+                    call.end(End::OutOfTime { resume_at: until });
+                    permit.settle(call, Outcome::Cancelled, entropy())
+                }
+            };
+            match next {
+                Next::Retry { at } => self.clock.sleep_until(at).await,
+                Next::Done(end) => return (end, value),
+            }
+        }
+    }
+
+    /// Waits until the gate admits one attempt of `call`.
+    ///
+    /// # Errors
+    /// How the call ended instead.
+    pub async fn admit(&self, call: &mut Call<'_>) -> Result<Permit<'d, C, L>, End> {
+        let Some(seat) = Seat::take(*self) else {
+            call.end(End::QueueFull);
+            return Err(End::QueueFull);
+        };
+        loop {
+            match seat.ask(call).await {
+                Step::Attempt(ticket) => return Ok(Permit::new(*self, ticket)),
+                Step::Done(end) => return Err(end),
+                Step::Wait { until, .. } | Step::Full { until, .. } => {
+                    let sleep = pin!(self.clock.sleep_until(until));
+                    first(until_polled_again(), sleep).await;
+                }
+            }
+        }
+    }
+
+    /// Changes the gate and wakes whoever waits for it.
+    pub fn control<R>(&self, change: impl FnOnce(&mut G) -> R) -> R {
+        let (result, head) = self.shared.with(|turnstile| turnstile.control(change));
+        wake(head);
+        result
+    }
+}
+
+/// A place in the queue that is given back when it is dropped, however that happens.
+struct Seat<'d, C, L, G, const N: usize>
+where
+    L: Lock<Inside = Turnstile<G, N>>,
+{
+    driver: Driver<'d, C, L>,
+    place: Place,
+}
+
+impl<'d, C, L, G, const N: usize> Seat<'d, C, L, G, N>
+where
+    C: Clock,
+    L: Lock<Inside = Turnstile<G, N>>,
+    G: Gatekeeper,
+{
+    fn take(driver: Driver<'d, C, L>) -> Option<Self> {
+        let place = driver.shared.with(|turnstile| turnstile.queue.enter())?;
+        Some(Self { driver, place })
+    }
+
+    async fn ask(&self, call: &mut Call<'_>) -> Step {
+        core::future::poll_fn(|context| {
+            let (step, outdated) = self.driver.shared.with(|turnstile| {
+                let now = self.driver.clock.now();
+                turnstile.ask(now, self.place, call, context.waker())
+            });
+            drop(outdated);
+            core::task::Poll::Ready(step)
+        })
+        .await
+    }
+}
+
+impl<C, L, G, const N: usize> Drop for Seat<'_, C, L, G, N>
+where
+    L: Lock<Inside = Turnstile<G, N>>,
+{
+    fn drop(&mut self) {
+        let left = self.driver.shared.with(|turnstile| turnstile.queue.leave(self.place));
+        drop(left.own);
+        wake(left.next);
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests;
