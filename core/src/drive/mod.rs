@@ -155,23 +155,36 @@ where
                 Ok(permit) => permit,
                 Err(end) => return (end, value),
             };
-            let until = permit.attempt_deadline(call);
-            // The attempt is dropped here, before its permit is settled: what it holds is free first.
-            let ended = first(attempt(until), self.clock.sleep_until(until)).await;
-            let next = match ended {
-                Some((outcome, made)) => {
-                    value = Some(made);
-                    permit.settle(call, outcome, entropy())
-                }
-                None if until < call.deadline() => permit.settle(call, Outcome::Timeout, entropy()),
-                None => {
-                    call.end(End::OutOfTime { resume_at: until });
-                    permit.settle(call, Outcome::Cancelled, entropy())
-                }
-            };
+            let (next, made) = self.attempt(permit, call, &mut entropy, &mut attempt).await;
+            value = made.or(value);
             match next {
                 Next::Retry { at } => self.clock.sleep_until(at).await,
                 Next::Done(end) => return (end, value),
+            }
+        }
+    }
+
+    /// Makes the one attempt that `permit` allows, within its time, and settles it: the part of [`Driver::run`] between the
+    /// queue and the backoff, for drivers that have something of their own to do there.
+    pub async fn attempt<F, T>(
+        &self,
+        permit: Permit<'d, C, L>,
+        call: &mut Call<'_>,
+        entropy: impl FnOnce() -> Entropy,
+        attempt: impl FnOnce(Instant) -> F,
+    ) -> (Next, Option<T>)
+    where
+        F: Future<Output = (Outcome, T)>,
+    {
+        let until = permit.attempt_deadline(call);
+        // The attempt is dropped here, before its permit is settled: what it holds is free first.
+        let ended = first(attempt(until), self.clock.sleep_until(until)).await;
+        match ended {
+            Some((outcome, value)) => (permit.settle(call, outcome, entropy()), Some(value)),
+            None if until < call.deadline() => (permit.settle(call, Outcome::Timeout, entropy()), None),
+            None => {
+                call.end(End::OutOfTime { resume_at: until });
+                (permit.settle(call, Outcome::Cancelled, entropy()), None)
             }
         }
     }
