@@ -1,1 +1,3 @@
 //! Fetches map tiles, or anything else, from services that are slow, rate limited or down.
+
+pub mod transport;

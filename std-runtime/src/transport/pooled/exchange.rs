@@ -1,0 +1,171 @@
+//! One request through ureq, on the thread of a worker.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use ureq::http::{self, HeaderMap, HeaderValue, Uri, header};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
+
+use super::config::{ConfigError, HttpConfig};
+use super::failure::{Clocks, lower};
+use super::redirect::{same_origin, target};
+use super::resolve::Names;
+use super::socket::{Counts, Dial};
+use super::{Arc, current};
+use crate::transport::body::BodyPool;
+use crate::transport::error::{RedirectError, RequestError};
+use crate::transport::headers::{Field, Headers};
+use crate::transport::{Body, Phase, Request, Response, Timing, TransportError};
+
+/// What all workers of a client share: the connections, the names, the buffers and the settings.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    agent: ureq::Agent,
+    headers: HeaderMap,
+    bodies: BodyPool,
+    pub(super) counts: Arc<Counts>,
+    max_redirects: u32,
+    max_body_bytes: usize,
+    clocks: Clocks,
+}
+
+impl Exchange {
+    pub(super) fn new(config: &HttpConfig) -> Result<Self, ConfigError> {
+        let counts = Arc::new(Counts::default());
+        let dial =
+            Dial { read_timeout: config.read_timeout, send_timeout: config.send_timeout, counts: Arc::clone(&counts) };
+        let connector = ().chain(ConnectProxyConnector::default()).chain(dial).chain(RustlsConnector::default());
+        Ok(Self {
+            agent: ureq::Agent::with_parts(config.agent()?, connector, Names::new(config.name_ttl)),
+            headers: config.header_map()?,
+            bodies: BodyPool::new(config.max_connections),
+            counts,
+            max_redirects: config.max_redirects,
+            max_body_bytes: config.max_body_bytes,
+            clocks: Clocks { resolve: config.resolve_timeout, connect: config.connect_timeout },
+        })
+    }
+
+    /// Closes the idle connections and lets no new ones be made.
+    pub(super) fn close(&self) {
+        self.agent.clone().shutdown();
+    }
+
+    /// Runs one request, redirects included, and reads the whole body.
+    pub(super) fn run(&self, request: Request) -> Result<Response, TransportError> {
+        let started = Instant::now();
+        let first = Uri::try_from(request.url).map_err(|_| RequestError::Url)?;
+        if !matches!(first.scheme_str(), Some("http" | "https")) {
+            return Err(if first.scheme().is_some() { RequestError::Scheme } else { RequestError::Url }.into());
+        }
+        let mut headers = self.headers.clone();
+        for (name, value) in &request.headers {
+            headers.insert(*name, HeaderValue::from_str(value).map_err(|_| RequestError::Header)?);
+        }
+
+        let mut uri = first.clone();
+        let mut redirects = 0;
+        loop {
+            let (head, body) = self.send(uri.clone(), headers.clone())?;
+            let next = if self.max_redirects == 0 { None } else { target(&uri, head.status, &head.headers)? };
+            let Some(next) = next else {
+                let head_complete = Instant::now();
+                let body = self.receive(body)?;
+                return Ok(Response {
+                    status: head.status.as_u16(),
+                    headers: kept(&head.headers),
+                    body,
+                    timing: Timing {
+                        queued: Duration::ZERO,
+                        connect: current::seen().connect,
+                        head: head_complete - started,
+                        body: head_complete.elapsed(),
+                    },
+                    redirects,
+                });
+            };
+            if redirects == self.max_redirects {
+                return Err(RedirectError::TooMany { max: self.max_redirects }.into());
+            }
+            redirects += 1;
+            // To the end, or the connection could not be used again.
+            self.receive(body)?;
+            if !same_origin(&uri, &next) {
+                headers = self.harmless_headers();
+            }
+            uri = next;
+        }
+    }
+
+    fn send(&self, uri: Uri, headers: HeaderMap) -> Result<(http::response::Parts, ureq::Body), TransportError> {
+        let mut request = http::Request::new(());
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        current::note(|seen| seen.phase = Phase::Head);
+        let response = self.agent.run(request).map_err(|error| lower(error, self.clocks))?;
+        Ok(response.into_parts())
+    }
+
+    /// What may go to a host that nobody chose: who asks, and what for. Keys, and whatever else was added, stay behind.
+    fn harmless_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for name in [header::ACCEPT, header::ACCEPT_ENCODING, header::USER_AGENT] {
+            if let Some(value) = self.headers.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers
+    }
+
+    /// Reads a body to its end, as far as it may be that long.
+    fn receive(&self, mut source: ureq::Body) -> Result<Body, TransportError> {
+        current::note(|seen| seen.phase = Phase::Body);
+        let max = self.max_body_bytes;
+        let too_large = TransportError::BodyTooLarge { max: max as u64 };
+        let expected = source.content_length().unwrap_or(0);
+        if expected > max as u64 {
+            return Err(too_large);
+        }
+        let mut body = self.bodies.take();
+        // One byte more than it should have, so that the end is read too and the connection can be used again.
+        let mut wanted = usize::try_from(expected).unwrap_or(max) + 1;
+        let mut reader = source.as_reader();
+        loop {
+            let room = (max - body.len()).saturating_add(1);
+            let spare = body.spare(wanted);
+            let end = spare.len().min(room);
+            let read = match reader.read(&mut spare[..end]) {
+                Ok(0) => return Ok(body),
+                Ok(read) => read,
+                Err(error) => return Err(self.broken_off(error, &body)),
+            };
+            body.advance(read);
+            if body.len() > max {
+                return Err(too_large);
+            }
+            wanted = 1;
+        }
+    }
+
+    fn broken_off(&self, error: std::io::Error, body: &Body) -> TransportError {
+        match lower(error.into(), self.clocks) {
+            TransportError::Closed { .. } => TransportError::IncompleteBody { received: body.len() as u64 },
+            other => other,
+        }
+    }
+}
+
+/// The headers that matter, in their own small form.
+fn kept(headers: &HeaderMap) -> Headers {
+    let mut kept = Headers::default();
+    // A length beside another framing is to be ignored (RFC 9112 §6.3).
+    let framed = headers.contains_key(header::TRANSFER_ENCODING);
+    for (name, value) in headers {
+        if let (Some(field), Ok(value)) = (Field::from_name(name.as_str()), value.to_str())
+            && !(framed && field == Field::ContentLength)
+        {
+            kept.set(field, value);
+        }
+    }
+    kept
+}

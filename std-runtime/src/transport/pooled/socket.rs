@@ -1,0 +1,228 @@
+//! TCP connections that a dropped future can interrupt.
+//!
+//! ureq's own connector would do, but for three things. `Agent::shutdown` ends reads and writes, not a connect that
+//! hangs, and with one agent per worker it throws away connections that another worker could use. A reset inside a
+//! body without a stated length passes as its end. And each connection is probed twice per request, with three system
+//! calls each time, where once before it is used again is enough.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_io::Async;
+use ureq::unversioned::transport::time::Duration as Limit;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+};
+
+use super::config::TIMEOUT_MAX;
+use super::current::{self, Seen};
+use super::failure::{from_connect, from_established, raise};
+use super::job::{Job, Unfinished};
+use crate::transport::{Phase, TransportError};
+
+/// Opens TCP connections for a client, unless a proxy's tunnel is there already.
+#[derive(Debug)]
+pub(super) struct Dial {
+    /// Longest silence while something is being read.
+    pub(super) read_timeout: Duration,
+    /// Longest standstill while something is being written.
+    pub(super) send_timeout: Duration,
+    pub(super) counts: Arc<Counts>,
+}
+
+/// How many connections there are and have been.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) opened: AtomicU64,
+    pub(super) open: AtomicUsize,
+    pub(super) idle: AtomicUsize,
+}
+
+impl<In: Transport> Connector<In> for Dial {
+    type Out = Either<In, Socket>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
+        let job = current::job().ok_or_else(|| raise(TransportError::ShutDown))?;
+        let limit = (*details.timeout.after).min(TIMEOUT_MAX);
+        let started = Instant::now();
+        let stream = connect_any(&job, &details.addrs, started, limit)
+            .map_err(|failed| failed.map_or(ureq::Error::Timeout(details.timeout.reason), raise))?;
+        current::note(|seen| {
+            *seen = Seen { connect: Some(started.elapsed()), reused: false, answered: false, ..*seen }
+        });
+        self.counts.opened.fetch_add(1, Ordering::Relaxed);
+        self.counts.open.fetch_add(1, Ordering::Relaxed);
+        let socket = Socket {
+            stream: Arc::new(stream),
+            buffers: LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size()),
+            place: Place::Carrying,
+            read_timeout: self.read_timeout,
+            send_timeout: self.send_timeout,
+            read_timeout_set: None,
+            send_timeout_set: None,
+            counts: Arc::clone(&self.counts),
+        };
+        // Before any handshake, which is interrupted through the socket too.
+        job.hold(&socket.stream).map_err(|_| raise(TransportError::ShutDown))?;
+        Ok(Some(Either::B(socket)))
+    }
+}
+
+/// Tries one address after the other. Each but the last gets half of the time that is left, so that a dead first
+/// address (often IPv6 without a route) cannot use it all up.
+///
+/// `Err(None)` is the end of the time.
+fn connect_any(
+    job: &Job,
+    addrs: &[SocketAddr],
+    started: Instant,
+    limit: Duration,
+) -> Result<TcpStream, Option<TransportError>> {
+    let mut last = Some(TransportError::Resolve);
+    for (index, addr) in addrs.iter().enumerate() {
+        let left = limit.saturating_sub(started.elapsed());
+        let share = if index + 1 == addrs.len() { left } else { left / 2 };
+        match job.wait(Instant::now() + share, Async::<TcpStream>::connect(*addr)) {
+            Ok(Ok(stream)) => return blocking(stream).map_err(|error| Some(from_connect(&error))),
+            Ok(Err(error)) => last = Some(from_connect(&error)),
+            Err(Unfinished::TimedOut) => last = None,
+            Err(Unfinished::Stopped) => return Err(Some(TransportError::ShutDown)),
+        }
+    }
+    Err(last)
+}
+
+fn blocking(stream: Async<TcpStream>) -> io::Result<TcpStream> {
+    let stream = stream.into_inner()?;
+    stream.set_nonblocking(false)?;
+    // A request is one write; holding it back for more would only delay it.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// One TCP connection, and the buffers of the requests that it carries.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: Arc<TcpStream>,
+    buffers: LazyBuffers,
+    place: Place,
+    read_timeout: Duration,
+    send_timeout: Duration,
+    /// What the system was last told, to spare it being told the same again with every read.
+    read_timeout_set: Option<Duration>,
+    send_timeout_set: Option<Duration>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Tied to this thread's job.
+    Carrying,
+    /// In ureq's pool.
+    Idle,
+}
+
+impl Transport for Socket {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        let (limit, expired) = clock(timeout, self.send_timeout, Phase::Send)?;
+        if self.send_timeout_set != Some(limit) {
+            self.stream.set_write_timeout(Some(limit))?;
+            self.send_timeout_set = Some(limit);
+        }
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        match (&*self.stream).write_all(output) {
+            Ok(()) => Ok(()),
+            Err(error) if is_timeout(&error) => Err(expired),
+            Err(error) => Err(raise(from_established(&error))),
+        }
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let (limit, expired) = clock(timeout, self.read_timeout, current::seen().phase)?;
+        if self.read_timeout_set != Some(limit) {
+            self.stream.set_read_timeout(Some(limit))?;
+            self.read_timeout_set = Some(limit);
+        }
+        let started = Instant::now();
+        let read = loop {
+            match (&*self.stream).read(self.buffers.input_append_buf()) {
+                Ok(read) => break read,
+                // A signal ends the read and starts its clock anew, so the time is kept here.
+                Err(error) if error.kind() == ErrorKind::Interrupted && started.elapsed() < limit => {}
+                Err(error) if is_timeout(&error) => return Err(expired),
+                Err(error) => return Err(raise(from_established(&error))),
+            }
+        };
+        if read > 0 {
+            current::note(|seen| seen.answered = true);
+        }
+        self.buffers.input_appended(read);
+        Ok(read > 0)
+    }
+
+    /// ureq asks this twice per request: when it puts the connection back, and when it takes it out again. The first
+    /// is where the connection leaves its job; only the second looks at the wire.
+    fn is_open(&mut self) -> bool {
+        let Some(job) = current::job() else {
+            return false;
+        };
+        match self.place {
+            Place::Carrying => {
+                self.place = Place::Idle;
+                self.counts.idle.fetch_add(1, Ordering::Relaxed);
+                job.release()
+            }
+            Place::Idle => {
+                self.place = Place::Carrying;
+                self.counts.idle.fetch_sub(1, Ordering::Relaxed);
+                current::note(|seen| {
+                    seen.reused = true;
+                    seen.answered = false;
+                });
+                is_quiet(&self.stream).unwrap_or(false) && job.hold(&self.stream).is_ok()
+            }
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.place == Place::Idle {
+            self.counts.idle.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.counts.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long this read or write may take, and the error when it does not. ureq's own clock is set while it connects;
+/// afterwards it is `usual`.
+fn clock(timeout: NextTimeout, usual: Duration, phase: Phase) -> Result<(Duration, ureq::Error), ureq::Error> {
+    let (limit, expired) = match timeout.after {
+        Limit::Exact(left) => (left, ureq::Error::Timeout(timeout.reason)),
+        Limit::NotHappening => (usual, raise(TransportError::Timeout { phase, after: usual })),
+    };
+    // The system takes a timeout of zero for none at all.
+    if limit.is_zero() { Err(expired) } else { Ok((limit, expired)) }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// True where the other side has neither closed the connection nor sent anything unasked.
+fn is_quiet(stream: &TcpStream) -> io::Result<bool> {
+    stream.set_nonblocking(true)?;
+    let quiet = matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    stream.set_nonblocking(false)?;
+    Ok(quiet)
+}

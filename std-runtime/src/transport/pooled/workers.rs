@@ -1,0 +1,202 @@
+//! The threads, and nothing else: starting, feeding and ending them.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use async_lock::SemaphoreGuardArc;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::exchange::Exchange;
+use super::job::{Job, Stop};
+use super::{current, lock};
+use crate::transport::error::Resource;
+use crate::transport::{Request, TransportError};
+
+/// The worker threads of one client.
+///
+/// Invariant: never more threads than the limit, and never a request in the queue without a thread that will come to
+/// it. Both follow from the turn that each request holds: there are as many turns as threads allowed, so a request
+/// either finds a thread free or one may be started.
+#[derive(Debug)]
+pub(super) struct Workers {
+    exchange: Arc<Exchange>,
+    shared: Arc<Shared>,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Requests that have a turn: in the queue, or running.
+    alive: AtomicUsize,
+    busy: AtomicUsize,
+    closing: AtomicBool,
+    jobs: Receiver<Queued>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    list: Vec<Worker>,
+    /// `None` once closed.
+    jobs: Option<Sender<Queued>>,
+    /// Each thread holds a clone and sends nothing: the channel breaks when the last one has ended.
+    alive: Option<Sender<Infallible>>,
+    ended: Receiver<Infallible>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    handle: JoinHandle<()>,
+    /// What it is running, for closing.
+    running: Arc<Mutex<Option<Arc<Job>>>>,
+}
+
+/// A request on its way to a worker.
+#[derive(Debug)]
+pub(super) struct Queued {
+    job: Arc<Job>,
+    request: Request,
+    asked_at: Instant,
+    turn: SemaphoreGuardArc,
+}
+
+impl Queued {
+    pub(super) fn new(job: Arc<Job>, request: Request, asked_at: Instant, turn: SemaphoreGuardArc) -> Self {
+        Self { job, request, asked_at, turn }
+    }
+}
+
+impl Workers {
+    pub(super) fn new(limit: usize, exchange: Arc<Exchange>) -> Self {
+        let (jobs_in, jobs_out) = bounded(limit);
+        let (alive, ended) = bounded(1);
+        let shared = Shared {
+            alive: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+            jobs: jobs_out,
+        };
+        let threads = Threads { list: Vec::new(), jobs: Some(jobs_in), alive: Some(alive), ended };
+        Self { exchange, shared: Arc::new(shared), threads: Mutex::new(threads) }
+    }
+
+    /// Hands a request to a worker, and starts one where all have something to do.
+    pub(super) fn submit(&self, queued: Queued) -> Result<(), TransportError> {
+        let mut threads = lock(&self.threads);
+        let needed = self.shared.alive.fetch_add(1, Ordering::Relaxed) + 1;
+        let result = threads.provide(needed, &self.shared, &self.exchange).and_then(|()| {
+            let jobs = threads.jobs.as_ref().ok_or(TransportError::ShutDown)?;
+            // Full is impossible: each entry holds one of as many turns as there are places.
+            jobs.try_send(queued).map_err(|_| TransportError::ShutDown)
+        });
+        if result.is_err() {
+            self.shared.alive.fetch_sub(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Threads started.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.threads).list.len()
+    }
+
+    /// Threads that run a request.
+    pub(super) fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::Relaxed)
+    }
+
+    /// Interrupts everything and waits for the threads to end; returns how many had not at the limit.
+    pub(super) fn close(&self, limit: Duration) -> usize {
+        let ended = {
+            let mut threads = lock(&self.threads);
+            self.shared.closing.store(true, Ordering::SeqCst);
+            // With the last sender gone, the workers empty the queue and end.
+            threads.jobs = None;
+            threads.alive = None;
+            for worker in &threads.list {
+                if let Some(job) = lock(&worker.running).as_ref() {
+                    job.stop(Stop::ShutDown);
+                }
+            }
+            threads.ended.clone()
+        };
+        let late = ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+        let mut threads = lock(&self.threads);
+        if late {
+            return threads.list.iter().filter(|worker| !worker.handle.is_finished()).count();
+        }
+        for worker in threads.list.drain(..) {
+            // It caught its panics, and is past its last statement.
+            let _ = worker.handle.join();
+        }
+        0
+    }
+}
+
+impl Threads {
+    /// Makes sure that there are `needed` threads, or at least one where the system gives no more.
+    fn provide(&mut self, needed: usize, shared: &Arc<Shared>, exchange: &Arc<Exchange>) -> Result<(), TransportError> {
+        let Some(alive) = &self.alive else {
+            return Err(TransportError::ShutDown);
+        };
+        if self.list.len() >= needed {
+            return Ok(());
+        }
+        let running = Arc::default();
+        let work = {
+            let (shared, exchange, running) = (Arc::clone(shared), Arc::clone(exchange), Arc::clone(&running));
+            let alive = alive.clone();
+            move || {
+                work(&shared, &exchange, &running);
+                drop(alive);
+            }
+        };
+        let thread = thread::Builder::new().name(format!("tidegate-http-{}", self.list.len())).stack_size(STACK_BYTES);
+        match thread.spawn(work) {
+            Ok(handle) => self.list.push(Worker { handle, running }),
+            // Fewer threads are slower, none is an error.
+            Err(_) if self.list.is_empty() => return Err(TransportError::Exhausted(Resource::Threads)),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The life of a worker: one request after the other until the queue is closed.
+fn work(shared: &Shared, exchange: &Exchange, running: &Mutex<Option<Arc<Job>>>) {
+    for Queued { job, request, asked_at, turn } in &shared.jobs {
+        *lock(running) = Some(Arc::clone(&job));
+        // After the line above: `close` either sees the job there, or is seen here.
+        if shared.closing.load(Ordering::SeqCst) {
+            job.stop(Stop::ShutDown);
+        }
+        let result = if job.begin() {
+            shared.busy.fetch_add(1, Ordering::Relaxed);
+            let queued = asked_at.elapsed();
+            let result = {
+                let _entered = current::enter(Arc::clone(&job));
+                // ureq asserts what it believes to be impossible. A worker has to outlive that.
+                catch_unwind(AssertUnwindSafe(|| exchange.run(request))).unwrap_or(Err(TransportError::Panicked))
+            };
+            shared.busy.fetch_sub(1, Ordering::Relaxed);
+            result.map(|mut response| {
+                response.timing.queued = queued;
+                response
+            })
+        } else {
+            // Only read where the client closes; whoever gave up does not ask.
+            Err(TransportError::ShutDown)
+        };
+        *lock(running) = None;
+        // The turn first: whoever is woken by the result may ask for the next one at once.
+        shared.alive.fetch_sub(1, Ordering::Relaxed);
+        drop(turn);
+        job.settle(result);
+    }
+}
+
+/// Enough for a TLS handshake in a debug build, several times over.
+const STACK_BYTES: usize = 512 * 1024;
