@@ -1,1 +1,3 @@
 //! Mock tile server, simulator, measurements and reports for tidegate.
+
+pub mod mock;
