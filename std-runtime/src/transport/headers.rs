@@ -45,6 +45,8 @@ pub enum Field {
 
 /// How many fields there are.
 const FIELDS: usize = 16;
+/// The kept headers of a tile together; more than that is a second allocation.
+const TYPICAL_BYTES: usize = 256;
 
 impl Field {
     /// Every field.
@@ -152,6 +154,9 @@ impl Headers {
         let (Ok(start_16), Ok(end_16)) = (u16::try_from(start), u16::try_from(end)) else {
             return;
         };
+        if self.text.is_empty() {
+            self.text.reserve(TYPICAL_BYTES);
+        }
         if let (Some(_), (from, to)) = (already, self.spans[field as usize]) {
             self.text.extend_from_within(usize::from(from)..usize::from(to));
             self.text.push_str(", ");

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use ureq::http::{self, HeaderMap, HeaderValue, Uri, header};
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Uri, header};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
 
 use super::config::{ConfigError, HttpConfig};
@@ -58,15 +58,11 @@ impl Exchange {
         if !matches!(first.scheme_str(), Some("http" | "https")) {
             return Err(if first.scheme().is_some() { RequestError::Scheme } else { RequestError::Url }.into());
         }
-        let mut headers = self.headers.clone();
-        for (name, value) in &request.headers {
-            headers.insert(*name, HeaderValue::from_str(value).map_err(|_| RequestError::Header)?);
-        }
-
         let mut uri = first.clone();
+        let mut headers = self.headers_with(&request.headers)?;
         let mut redirects = 0;
         loop {
-            let (head, body) = self.send(uri.clone(), headers.clone())?;
+            let (head, body) = self.send(uri.clone(), headers)?;
             let next = if self.max_redirects == 0 { None } else { target(&uri, head.status, &head.headers)? };
             let Some(next) = next else {
                 let head_complete = Instant::now();
@@ -90,9 +86,8 @@ impl Exchange {
             redirects += 1;
             // To the end, or the connection could not be used again.
             self.receive(body)?;
-            if !same_origin(&uri, &next) {
-                headers = self.harmless_headers();
-            }
+            headers =
+                if same_origin(&first, &next) { self.headers_with(&request.headers)? } else { self.harmless_headers() };
             uri = next;
         }
     }
@@ -104,6 +99,15 @@ impl Exchange {
         current::note(|seen| seen.phase = Phase::Head);
         let response = self.agent.run(request).map_err(|error| lower(error, self.clocks))?;
         Ok(response.into_parts())
+    }
+
+    fn headers_with(&self, more: &[(&'static str, String)]) -> Result<HeaderMap, TransportError> {
+        let mut headers = self.headers.clone();
+        for (name, value) in more {
+            let value = HeaderValue::from_str(value).map_err(|_| RequestError::Header)?;
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?, value);
+        }
+        Ok(headers)
     }
 
     /// What may go to a host that nobody chose: who asks, and what for. Keys, and whatever else was added, stay behind.

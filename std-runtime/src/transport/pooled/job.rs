@@ -21,7 +21,7 @@ use crate::transport::{Response, TransportError};
 
 /// One request, shared by the task that asked and the worker that runs it.
 ///
-/// Invariant: the stage only moves forward, and a result is collected at most once.
+/// Invariant: the stage only moves forward, and there is a result only once it is over.
 #[derive(Debug, Default)]
 pub(super) struct Job {
     state: Mutex<State>,
@@ -31,6 +31,8 @@ pub(super) struct Job {
 struct State {
     stage: Stage,
     stop: Option<Stop>,
+    /// Waits here to be collected.
+    result: Option<Result<Response, TransportError>>,
     /// The connection that carries the job at present; shutting it down ends any read or write on it.
     socket: Option<Arc<TcpStream>>,
     /// Who waits for the result.
@@ -39,13 +41,12 @@ struct State {
     worker: Option<Waker>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
     Queued,
     Running,
-    Settled(Result<Response, TransportError>),
-    Collected,
+    Over,
 }
 
 /// Why a job is to end early.
@@ -69,7 +70,7 @@ impl Job {
     pub(super) fn stop(&self, why: Stop) {
         let (socket, worker) = {
             let mut state = lock(&self.state);
-            if matches!(state.stage, Stage::Settled(_) | Stage::Collected) {
+            if state.stage == Stage::Over {
                 return;
             }
             state.stop.get_or_insert(why);
@@ -91,9 +92,7 @@ impl Job {
     /// Polls for the result, which is handed out once.
     pub(super) fn poll_result(&self, cx: &mut Context<'_>) -> Poll<Result<Response, TransportError>> {
         let mut state = lock(&self.state);
-        if let Stage::Settled(_) = state.stage
-            && let Stage::Settled(result) = std::mem::replace(&mut state.stage, Stage::Collected)
-        {
+        if let Some(result) = state.result.take() {
             return Poll::Ready(result);
         }
         match &mut state.task {
@@ -118,10 +117,11 @@ impl Job {
         let task = {
             let mut state = lock(&self.state);
             state.socket = None;
-            state.stage = match state.stop {
-                None => Stage::Settled(result),
-                Some(Stop::ShutDown) => Stage::Settled(Err(TransportError::ShutDown)),
-                Some(Stop::Abandoned) => Stage::Collected,
+            state.stage = Stage::Over;
+            state.result = match state.stop {
+                None => Some(result),
+                Some(Stop::ShutDown) => Some(Err(TransportError::ShutDown)),
+                Some(Stop::Abandoned) => None,
             };
             state.task.take()
         };

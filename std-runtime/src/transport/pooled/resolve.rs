@@ -58,10 +58,9 @@ struct Name {
     looking: bool,
 }
 
-/// What the table says about a name.
-enum Answer {
-    Use(ResolvedSocketAddrs),
-    /// Not found a moment ago.
+/// Why the table has no address for a name.
+enum Missing {
+    /// It was not found a moment ago.
     Unknown,
     /// Ask again after this event.
     Wait(EventListener),
@@ -86,9 +85,9 @@ impl Names {
         let deadline = Instant::now() + limit;
         loop {
             match self.ask(host, port) {
-                Answer::Use(addrs) => return Ok(addrs),
-                Answer::Unknown => return Err(Some(TransportError::Resolve)),
-                Answer::Wait(event) => {
+                Ok(addrs) => return Ok(addrs),
+                Err(Missing::Unknown) => return Err(Some(TransportError::Resolve)),
+                Err(Missing::Wait(event)) => {
                     let job = current::job().ok_or(Some(TransportError::ShutDown))?;
                     job.wait(deadline, event).map_err(|unfinished| match unfinished {
                         Unfinished::TimedOut => None,
@@ -100,7 +99,7 @@ impl Names {
     }
 
     /// Answers from the table, and has a lookup started where one is due.
-    fn ask(&self, host: &str, port: u16) -> Answer {
+    fn ask(&self, host: &str, port: u16) -> Result<ResolvedSocketAddrs, Missing> {
         let now = Instant::now();
         let mut table = lock(&self.shared.table);
         let room = table.lookups < LOOKUPS_MAX;
@@ -110,11 +109,11 @@ impl Names {
                 let usable = !name.addrs.is_empty() && now < name.found_at + self.shared.ttl + STALE_MAX;
                 name.looking |= due;
                 if usable {
-                    (Answer::Use(self.addresses(name.addrs.iter().copied(), port)), due)
+                    (Ok(self.addresses(name.addrs.iter().copied(), port)), due)
                 } else if now < name.ask_at {
-                    (Answer::Unknown, false)
+                    (Err(Missing::Unknown), false)
                 } else {
-                    (Answer::Wait(self.shared.changed.listen()), due)
+                    (Err(Missing::Wait(self.shared.changed.listen())), due)
                 }
             }
             None => {
@@ -123,7 +122,7 @@ impl Names {
                     let name = Name { addrs: Vec::new(), found_at: now, ask_at: now, looking: true };
                     table.names.insert(host.to_owned(), name);
                 }
-                (Answer::Wait(self.shared.changed.listen()), room)
+                (Err(Missing::Wait(self.shared.changed.listen())), room)
             }
         };
         if due {

@@ -134,32 +134,32 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        let (limit, expired) = clock(timeout, self.send_timeout, Phase::Send)?;
-        if self.send_timeout_set != Some(limit) {
-            self.stream.set_write_timeout(Some(limit))?;
-            self.send_timeout_set = Some(limit);
+        let clock = Clock::start(timeout, self.send_timeout, Phase::Send)?;
+        if self.send_timeout_set != Some(clock.limit) {
+            self.stream.set_write_timeout(Some(clock.limit))?;
+            self.send_timeout_set = Some(clock.limit);
         }
         let output = self.buffers.output().get(..amount).unwrap_or_default();
         match (&*self.stream).write_all(output) {
             Ok(()) => Ok(()),
-            Err(error) if is_timeout(&error) => Err(expired),
+            Err(error) if is_timeout(&error) => Err(clock.expired()),
             Err(error) => Err(raise(from_established(&error))),
         }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let (limit, expired) = clock(timeout, self.read_timeout, current::seen().phase)?;
-        if self.read_timeout_set != Some(limit) {
-            self.stream.set_read_timeout(Some(limit))?;
-            self.read_timeout_set = Some(limit);
+        let clock = Clock::start(timeout, self.read_timeout, current::seen().phase)?;
+        if self.read_timeout_set != Some(clock.limit) {
+            self.stream.set_read_timeout(Some(clock.limit))?;
+            self.read_timeout_set = Some(clock.limit);
         }
         let started = Instant::now();
         let read = loop {
             match (&*self.stream).read(self.buffers.input_append_buf()) {
                 Ok(read) => break read,
                 // A signal ends the read and starts its clock anew, so the time is kept here.
-                Err(error) if error.kind() == ErrorKind::Interrupted && started.elapsed() < limit => {}
-                Err(error) if is_timeout(&error) => return Err(expired),
+                Err(error) if error.kind() == ErrorKind::Interrupted && started.elapsed() < clock.limit => {}
+                Err(error) if is_timeout(&error) => return Err(clock.expired()),
                 Err(error) => return Err(raise(from_established(&error))),
             }
         };
@@ -204,15 +204,32 @@ impl Drop for Socket {
     }
 }
 
-/// How long this read or write may take, and the error when it does not. ureq's own clock is set while it connects;
-/// afterwards it is `usual`.
-fn clock(timeout: NextTimeout, usual: Duration, phase: Phase) -> Result<(Duration, ureq::Error), ureq::Error> {
-    let (limit, expired) = match timeout.after {
-        Limit::Exact(left) => (left, ureq::Error::Timeout(timeout.reason)),
-        Limit::NotHappening => (usual, raise(TransportError::Timeout { phase, after: usual })),
-    };
-    // The system takes a timeout of zero for none at all.
-    if limit.is_zero() { Err(expired) } else { Ok((limit, expired)) }
+/// The clock of one read or write.
+#[derive(Clone, Copy)]
+struct Clock {
+    limit: Duration,
+    /// What it means when it runs out.
+    phase: Option<Phase>,
+    reason: ureq::Timeout,
+}
+
+impl Clock {
+    /// ureq's own clock runs while it connects; afterwards it is ours, of `usual` length.
+    fn start(timeout: NextTimeout, usual: Duration, phase: Phase) -> Result<Self, ureq::Error> {
+        let clock = match timeout.after {
+            Limit::Exact(left) => Self { limit: left, phase: None, reason: timeout.reason },
+            Limit::NotHappening => Self { limit: usual, phase: Some(phase), reason: timeout.reason },
+        };
+        // The system takes a timeout of zero for none at all.
+        if clock.limit.is_zero() { Err(clock.expired()) } else { Ok(clock) }
+    }
+
+    fn expired(self) -> ureq::Error {
+        match self.phase {
+            Some(phase) => raise(TransportError::Timeout { phase, after: self.limit }),
+            None => ureq::Error::Timeout(self.reason),
+        }
+    }
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -1,8 +1,5 @@
 //! A server on loopback that does what a test tells it to, connection by connection.
 
-// Each test file uses the part that it needs.
-#![allow(unreachable_pub)]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -13,13 +10,13 @@ use std::time::{Duration, Instant};
 use tidegate::transport::{HttpConfig, HttpTransport};
 
 /// Runs a handler on a thread of its own for each connection, until the process ends.
-pub struct Server {
-    pub addr: SocketAddr,
-    pub connections: Arc<AtomicUsize>,
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Server {
-    pub fn start(handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -35,7 +32,7 @@ impl Server {
     }
 
     /// Answers each request of each connection with what `answer` makes of its head.
-    pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |mut stream| {
             while let Some(head) = read_head(&mut stream) {
                 if stream.write_all(&answer(&head)).is_err() {
@@ -45,17 +42,17 @@ impl Server {
         })
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 /// The head of the next request; `None` where the connection ended instead.
-pub fn read_head(stream: &mut impl Read) -> Option<String> {
+pub(crate) fn read_head(stream: &mut impl Read) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -68,23 +65,23 @@ pub fn read_head(stream: &mut impl Read) -> Option<String> {
 }
 
 /// A response with a body of stated length.
-pub fn ok(body: &[u8]) -> Vec<u8> {
+pub(crate) fn ok(body: &[u8]) -> Vec<u8> {
     let mut response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     response.extend_from_slice(body);
     response
 }
 
 /// A client with a number of workers, and otherwise defaults.
-pub fn client(workers: usize) -> HttpTransport {
+pub(crate) fn client(workers: usize) -> HttpTransport {
     HttpTransport::new(config(workers)).unwrap()
 }
 
-pub fn config(workers: usize) -> HttpConfig {
+pub(crate) fn config(workers: usize) -> HttpConfig {
     HttpConfig { max_connections: workers, max_idle_connections: workers.min(20), ..HttpConfig::default() }
 }
 
 /// Polls until `condition` holds; fails after five seconds.
-pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(5);
     while !condition() {
         assert!(Instant::now() < deadline, "not within 5 s: {what}");

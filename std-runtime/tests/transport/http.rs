@@ -1,15 +1,13 @@
 //! The HTTP client against servers that behave, and servers that do not.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::support::{Server, client, config, eventually, ok, read_head};
 use async_io::block_on;
-use support::{Server, client, config, eventually, ok, read_head};
 use tidegate::transport::error::RedirectError;
 use tidegate::transport::pooled::config::Proxy;
 use tidegate::transport::{Field, HttpConfig, HttpTransport, Phase, Request, Response, Transport, TransportError};

@@ -1,16 +1,14 @@
 //! Giving up: a dropped request frees its worker, and a closed client leaves no thread.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::support::{Server, client, config, eventually, ok, read_head};
 use async_io::{Timer, block_on};
 use futures_lite::future::{or, poll_once};
-use support::{Server, client, config, eventually, ok, read_head};
 use tidegate::transport::pooled::StillClosing;
 use tidegate::transport::{HttpConfig, HttpTransport, Phase, Request, Transport, TransportError};
 

@@ -1,25 +1,23 @@
 //! TLS: trusted, not trusted, and not TLS at all.
 
-mod support;
-
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use super::support::{Server, config, ok, read_head};
 use async_io::block_on;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::{Server, config, ok, read_head};
 use tidegate::transport::error::TlsError;
 use tidegate::transport::pooled::config::Roots;
 use tidegate::transport::{HttpConfig, HttpTransport, Request, Transport, TransportError};
 
-const AUTHORITY: &[u8] = include_bytes!("data/tls/ca.pem");
+const AUTHORITY: &[u8] = include_bytes!("../data/tls/ca.pem");
 
 fn tls_server() -> Server {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("data/tls/server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("data/tls/server.key")).unwrap();
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("../data/tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/tls/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
