@@ -1,3 +1,4 @@
 //! Mock tile server, simulator, measurements and reports for tidegate.
 
 pub mod mock;
+pub mod measure;
