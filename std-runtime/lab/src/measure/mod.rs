@@ -20,6 +20,7 @@ pub mod advice;
 pub mod histogram;
 pub mod little;
 pub mod percentile;
+pub mod requirement;
 pub mod scaling;
 pub mod schedule;
 pub mod steady;
