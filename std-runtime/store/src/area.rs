@@ -7,7 +7,7 @@
 
 mod bbox;
 mod field;
-mod mercator;
+pub(crate) mod mercator;
 mod node;
 mod rect;
 mod shard;

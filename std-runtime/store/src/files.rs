@@ -19,7 +19,7 @@ pub enum Durability {
 
 /// Creates a file that must not exist yet, for its owner alone.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
-    private(OpenOptions::new().write(true).create_new(true)).open(path)
+    private(OpenOptions::new().read(true).write(true).create_new(true)).open(path)
 }
 
 /// Creates a folder and those above it, each for its owner alone.

@@ -1,9 +1,20 @@
 //! Where tiles are kept: directory, MBTiles, PMTiles, cache, dead letters, areas and schemes.
 
+pub mod archive;
 pub mod area;
+mod extent;
+mod extsort;
 mod files;
+mod format;
+mod mbtiles;
+mod metadata;
+mod pmtiles;
 pub mod sink;
 mod tile;
+pub mod verify;
 
 pub use files::Durability;
+pub use format::TileFormat;
+pub use metadata::Metadata;
+pub use pmtiles::{DirectoryError, HeaderError, PmtilesError};
 pub use tile::{TileError, TileId};

@@ -1,21 +1,186 @@
 //! Where tiles go.
 //!
-//! One promise holds for every kind of sink: **a tile whose `put` returned `Ok` is there, whole, whenever the process
+//! One promise holds for every kind of archive: **a tile whose `put` returned `Ok` is there, whole, whenever the process
 //! ends.** What a `kill -9` interrupts is there as it was before, or not at all. So a run that goes on where another one
-//! stopped asks the sink what it has, and fetches the rest.
+//! stopped asks what the archive [holds](Held), and fetches the rest.
+//!
+//! Memory does not grow with the number of tiles, in no kind of archive.
 //!
 //! Sinks block: give one a thread of its own behind a bounded channel.
+//!
+//! ```
+//! # use tidegate_store::{Durability, Metadata, TileId, sink::{Format, Sink}};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("world.pmtiles");
+//! let open = || Sink::open(&Format::Pmtiles, &path, Metadata::default(), Durability::Process);
+//! let tile = TileId::new(3, 4, 5)?;
+//! let (mut sink, mut held) = open()?;
+//! assert!(!held.has(tile)?);
+//! sink.put(tile, b"\x89PNG\r\n\x1a\n...")?;
+//! drop(sink); // killed before it could finish
+//!
+//! let (sink, mut held) = open()?;
+//! assert!(held.has(tile)?);
+//! sink.finish()?; // now there is an archive
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod directory;
+mod mbtiles;
+mod pmtiles;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use directory::DirectorySink;
+pub(crate) use directory::PART_PREFIX;
+use directory::{DirectorySink, Tree};
+use mbtiles::{HeldMbtiles, MbtilesSink};
+pub(crate) use pmtiles::log_of as pmtiles_log;
+use pmtiles::{HeldPmtiles, PmtilesSink};
 
-use crate::files;
+use crate::TileId;
+use crate::files::{self, Durability};
+use crate::metadata::Metadata;
+use crate::pmtiles::PmtilesError;
 
-/// Why a sink could not do what it was asked to.
+/// A kind of archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A tree of files, `z/x/y.extension`.
+    Directory {
+        /// Without the dot, for example `pbf`.
+        extension: String,
+    },
+    /// MBTiles 1.3, an SQLite database.
+    Mbtiles,
+    /// PMTiles 3.
+    Pmtiles,
+}
+
+/// An archive that tiles are put into.
+pub struct Sink(Kind);
+
+enum Kind {
+    Directory(DirectorySink),
+    Mbtiles(MbtilesSink),
+    Pmtiles(PmtilesSink),
+}
+
+/// What an archive held when its sink was opened, to be asked from another thread than the sink's.
+///
+/// Whether it also knows of tiles that were put since depends on the kind of archive. Drop it before the sink is
+/// finished: an MBTiles archive that is still open somewhere keeps an empty log beside it.
+pub struct Held(HeldKind);
+
+enum HeldKind {
+    Directory(Tree),
+    Mbtiles(HeldMbtiles),
+    Pmtiles(HeldPmtiles),
+}
+
+impl Sink {
+    /// Opens the archive at `path`, creating it if need be; what an earlier run left there is kept.
+    ///
+    /// `metadata` goes into archives that have a place for it, over what stands there already.
+    ///
+    /// # Errors
+    /// When the file system refuses, or there is something else at `path` than an archive of that format that can be
+    /// added to.
+    pub fn open(
+        format: &Format,
+        path: &Path,
+        metadata: Metadata,
+        durability: Durability,
+    ) -> Result<(Self, Held), SinkError> {
+        match format {
+            Format::Directory { extension } => {
+                let sink = DirectorySink::open(path, extension, durability)?;
+                let held = HeldKind::Directory(sink.tree().clone());
+                Ok((Self(Kind::Directory(sink)), Held(held)))
+            }
+            Format::Mbtiles => {
+                let (sink, held) = MbtilesSink::open(path, metadata, durability)?;
+                Ok((Self(Kind::Mbtiles(sink)), Held(HeldKind::Mbtiles(held))))
+            }
+            Format::Pmtiles => {
+                let (sink, held) = PmtilesSink::open(path, metadata, durability)?;
+                Ok((Self(Kind::Pmtiles(sink)), Held(HeldKind::Pmtiles(held))))
+            }
+        }
+    }
+
+    /// Puts a tile into the archive, in place of an older one. A directory tree keeps it as it is; the others gzip a
+    /// vector tile that is not, as their specifications demand.
+    ///
+    /// # Errors
+    /// When `tile` is empty or writing fails. What was put before is still there, and the sink can be used on.
+    pub fn put(&mut self, id: TileId, tile: &[u8]) -> Result<(), SinkError> {
+        if tile.is_empty() {
+            return Err(SinkError::NoBytes { zoom: id.z() });
+        }
+        match &mut self.0 {
+            Kind::Directory(sink) => sink.put(id, tile),
+            Kind::Mbtiles(sink) => sink.put(id, tile),
+            Kind::Pmtiles(sink) => sink.put(id, tile),
+        }
+    }
+
+    /// Makes the archive complete: one that other tools can read. Without any tile there is no PMTiles archive.
+    ///
+    /// A sink that is dropped without it keeps everything for the next run.
+    ///
+    /// # Errors
+    /// When writing fails. Nothing is lost then: finishing can be done by another run. Building a PMTiles archive
+    /// needs as much room again as its tiles take.
+    pub fn finish(self) -> Result<(), SinkError> {
+        match self.0 {
+            Kind::Directory(_) => Ok(()),
+            Kind::Mbtiles(sink) => sink.finish(),
+            Kind::Pmtiles(sink) => sink.finish(),
+        }
+    }
+}
+
+impl Held {
+    /// Whether the archive holds that tile. If it does, the tile is whole.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    pub fn has(&mut self, id: TileId) -> Result<bool, SinkError> {
+        match &mut self.0 {
+            HeldKind::Directory(tree) => tree.has(id),
+            HeldKind::Mbtiles(held) => held.has(id),
+            HeldKind::Pmtiles(held) => held.has(id),
+        }
+    }
+
+    /// Whether the archive holds that tile and `check` finds nothing wrong with its bytes. For a PMTiles archive this is
+    /// [`Held::has`]: it carries hashes of its own while it is being written, which opening it has checked.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    pub fn has_sound(&mut self, id: TileId, check: impl FnOnce(&[u8]) -> bool) -> Result<bool, SinkError> {
+        match &mut self.0 {
+            HeldKind::Directory(tree) => Ok(tree.has(id)? && check(&tree.read(id)?)),
+            HeldKind::Mbtiles(held) => Ok(held.read(id)?.is_some_and(|tile| check(&tile))),
+            HeldKind::Pmtiles(held) => held.has(id),
+        }
+    }
+}
+
+impl Format {
+    /// The format that a path asks for by its name: `.mbtiles`, `.pmtiles`, and everything else a directory.
+    pub fn of(path: &Path, extension: &str) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("mbtiles") => Self::Mbtiles,
+            Some("pmtiles") => Self::Pmtiles,
+            _ => Self::Directory { extension: extension.to_owned() },
+        }
+    }
+}
+
+/// Why a sink could not do what it was asked to. None of them says where a tile is.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// There is no room left for the archive.
@@ -37,7 +202,45 @@ pub enum SinkError {
         /// What the system says.
         source: io::Error,
     },
-    /// A tile without a byte. A place without a tile is no tile: leave it out.
+    /// SQLite refused something.
+    #[error("cannot {doing} {archive}: {source}", archive = archive.display())]
+    Sqlite {
+        /// What was being done.
+        doing: &'static str,
+        /// The archive's file.
+        archive: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// What is at the archive's path cannot be added to.
+    #[error("cannot add to {archive}: {source}; move it away or write to another file", archive = archive.display())]
+    Damaged {
+        /// The archive's file.
+        archive: PathBuf,
+        /// What is wrong with it.
+        source: PmtilesError,
+    },
+    /// Another process is writing to the archive.
+    #[error("{archive} is being written to by another process; wait for it, or write to another file", archive = archive.display())]
+    InUse {
+        /// The archive's file.
+        archive: PathBuf,
+    },
+    /// The archive's tiles are views of other tables.
+    #[error("{archive} is an MBTiles of the normalised kind, which tiles cannot be added to; write to another file", archive = archive.display())]
+    View {
+        /// The archive's file.
+        archive: PathBuf,
+    },
+    /// The archive's tiles are compressed in another way than new ones would be.
+    #[error("the tiles in {archive} have compression number {number}, not the one that new ones would have; write to another file", archive = archive.display())]
+    Compression {
+        /// The archive's file.
+        archive: PathBuf,
+        /// The number in its header.
+        number: u8,
+    },
+    /// A tile without a byte.
     #[error("a tile of zoom {zoom} has no bytes; leave empty tiles out")]
     NoBytes {
         /// Its zoom.
@@ -55,5 +258,20 @@ impl SinkError {
     fn io(doing: &'static str, archive: &Path, source: io::Error) -> Self {
         let archive = archive.to_owned();
         if files::is_full(&source) { Self::Full { archive } } else { Self::Io { doing, archive, source } }
+    }
+
+    fn damaged(archive: &Path, source: PmtilesError) -> Self {
+        Self::Damaged { archive: archive.to_owned(), source }
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0 {
+            Kind::Directory(_) => "Directory",
+            Kind::Mbtiles(_) => "Mbtiles",
+            Kind::Pmtiles(_) => "Pmtiles",
+        };
+        f.debug_tuple("Sink").field(&kind).finish()
     }
 }

@@ -17,13 +17,11 @@ pub(crate) fn down(latitude: f64) -> f64 {
 }
 
 /// Longitude in degrees of a position across.
-#[cfg(test)]
 pub(crate) fn longitude(across: f64) -> f64 {
     across * 360.0 - 180.0
 }
 
 /// Latitude in degrees of a position down.
-#[cfg(test)]
 pub(crate) fn latitude(down: f64) -> f64 {
     (PI * (1.0 - 2.0 * down)).sinh().atan().to_degrees()
 }

@@ -14,7 +14,7 @@ use crate::files::{self, Durability};
 
 /// Writes tiles as files `z/x/y.ext` below one folder: to a temporary file first, which is then renamed into place.
 #[derive(Debug)]
-pub struct DirectorySink {
+pub(super) struct DirectorySink {
     tree: Tree,
     durability: Durability,
     /// Tells the temporary files of this run apart.
@@ -35,7 +35,7 @@ impl DirectorySink {
     ///
     /// # Errors
     /// When the extension is not one to five ASCII letters and digits, or the folder cannot be created or read.
-    pub fn open(root: &Path, extension: &str, durability: Durability) -> Result<Self, SinkError> {
+    pub(super) fn open(root: &Path, extension: &str, durability: Durability) -> Result<Self, SinkError> {
         let plain = extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !plain || extension.is_empty() || extension.len() > 5 {
             return Err(SinkError::Extension(extension.to_owned()));
@@ -46,19 +46,16 @@ impl DirectorySink {
         Ok(Self { tree, durability, serial: 0, _lock: lock })
     }
 
-    /// Whether that tile is already there. Says nothing of what is in it, but it is whole.
-    ///
-    /// # Errors
-    /// When the file system cannot say.
-    pub fn has(&self, tile: TileId) -> Result<bool, SinkError> {
-        self.tree.has(tile)
+    /// The tree, to look for tiles in.
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// Puts a tile into the tree, in place of an older one.
     ///
     /// # Errors
     /// When `bytes` is empty, or writing fails; what was there before is then still there.
-    pub fn put(&mut self, tile: TileId, bytes: &[u8]) -> Result<(), SinkError> {
+    pub(super) fn put(&mut self, tile: TileId, bytes: &[u8]) -> Result<(), SinkError> {
         if bytes.is_empty() {
             return Err(SinkError::NoBytes { zoom: tile.z() });
         }
@@ -119,6 +116,12 @@ impl Tree {
         }
     }
 
+    /// Reads a tile that is there.
+    pub(super) fn read(&self, tile: TileId) -> Result<Vec<u8>, SinkError> {
+        let read = fs::read(self.folder(tile).join(self.file_name(tile)));
+        read.map_err(|error| self.error("read a tile of", error))
+    }
+
     fn folder(&self, tile: TileId) -> PathBuf {
         self.root.join(tile.z().to_string()).join(tile.x().to_string())
     }
@@ -177,10 +180,10 @@ mod tests {
     fn tiles_become_files_and_nothing_else_is_left() {
         let root = tempfile::tempdir().unwrap();
         let mut sink = sink(root.path());
-        assert!(!sink.has(tile(3, 4, 5)).unwrap());
+        assert!(!sink.tree().has(tile(3, 4, 5)).unwrap());
         sink.put(tile(3, 4, 5), b"old").unwrap();
         sink.put(tile(3, 4, 5), b"new").unwrap();
-        assert!(sink.has(tile(3, 4, 5)).unwrap());
+        assert!(sink.tree().has(tile(3, 4, 5)).unwrap());
         assert_eq!(fs::read(root.path().join("3/4/5.pbf")).unwrap(), b"new");
         assert_eq!(names(root.path()), ["3"]);
     }
@@ -190,7 +193,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("0/0")).unwrap();
         fs::write(root.path().join("0/0/0.pbf"), b"").unwrap();
-        assert!(!sink(root.path()).has(tile(0, 0, 0)).unwrap());
+        assert!(!sink(root.path()).tree().has(tile(0, 0, 0)).unwrap());
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! An MBTiles 1.3 archive.
+//!
+//! SQLite's write-ahead log makes every tile a transaction of its own at the price of a write to the page cache, so a
+//! tile that was put survives `kill -9`; with [`Durability::PowerCut`] it also waits for the disk. While a run is at
+//! work, or after one was killed, the newest tiles are in `NAME.mbtiles-wal` beside the archive. Finishing folds them in
+//! and leaves one file that any tool can read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, params};
+use serde_json::json;
+
+use super::SinkError;
+use crate::TileId;
+use crate::files::{self, Durability};
+use crate::format::TileFormat;
+use crate::mbtiles::{self, Access, extent, metadata_row, set_metadata_row, tms_row};
+use crate::metadata::Metadata;
+
+/// Writes tiles into an archive.
+pub(super) struct MbtilesSink {
+    path: PathBuf,
+    metadata: Metadata,
+    db: Connection,
+    format: Option<TileFormat>,
+}
+
+/// What is in the archive, seen by a connection of its own.
+pub(super) struct HeldMbtiles {
+    path: PathBuf,
+    db: Connection,
+}
+
+impl MbtilesSink {
+    pub(super) fn open(
+        path: &Path,
+        metadata: Metadata,
+        durability: Durability,
+    ) -> Result<(Self, HeldMbtiles), SinkError> {
+        if let Some(folder) = path.parent() {
+            files::create_folders(folder).map_err(|error| SinkError::io("create the folder of", path, error))?;
+        }
+        match files::create_new(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(SinkError::io("create", path, error));
+            }
+            _ => {}
+        }
+        let failed = |error| sqlite_error("open", path, error);
+        let db = mbtiles::connect(path, Access::Write).map_err(failed)?;
+        if mbtiles::is_normalised(&db).map_err(failed)? {
+            return Err(SinkError::View { archive: path.to_owned() });
+        }
+        mbtiles::create_tables(&db, durability).map_err(failed)?;
+        let format = metadata_row(&db, "format").map_err(failed)?;
+        let format = format.map(|name| TileFormat::from_mbtiles_name(&name));
+        let held = HeldMbtiles { path: path.to_owned(), db: mbtiles::connect(path, Access::Read).map_err(failed)? };
+        let sink = Self { path: path.to_owned(), metadata, db, format };
+        sink.write_texts().map_err(failed)?;
+        Ok((sink, held))
+    }
+
+    pub(super) fn put(&mut self, tile: TileId, bytes: &[u8]) -> Result<(), SinkError> {
+        self.try_put(tile, bytes).map_err(|error| sqlite_error("write a tile to", &self.path, error))
+    }
+
+    fn try_put(&mut self, tile: TileId, bytes: &[u8]) -> rusqlite::Result<()> {
+        let format = TileFormat::of(bytes);
+        let packed = format.pack(bytes);
+        // The index is found by its columns, so this replaces whatever the tile was before.
+        let mut insert = self.db.prepare_cached(
+            "INSERT OR REPLACE INTO tiles (zoom_level, tile_column, tile_row, tile_data) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        insert.execute(params![tile.z(), tile.x(), tms_row(tile), &packed[..]])?;
+        if self.format.is_none() {
+            set_metadata_row(&self.db, "format", format.mbtiles_name())?;
+            self.format = Some(format);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<(), SinkError> {
+        self.try_finish().map_err(|error| sqlite_error("finish", &self.path, error))
+    }
+
+    fn try_finish(&self) -> rusqlite::Result<()> {
+        let transaction = self.db.unchecked_transaction()?;
+        if let Some(extent) = extent(&self.db)? {
+            let bounds = extent.bounds_or(self.metadata.bounds);
+            let [west, south, east, north] = bounds;
+            let center = format!("{},{},{}", west.midpoint(east), south.midpoint(north), extent.zoom_center());
+            set_metadata_row(&self.db, "minzoom", &extent.zoom_min.to_string())?;
+            set_metadata_row(&self.db, "maxzoom", &extent.zoom_max.to_string())?;
+            set_metadata_row(&self.db, "bounds", &bounds.map(|degrees| degrees.to_string()).join(","))?;
+            set_metadata_row(&self.db, "center", &center)?;
+        }
+        transaction.commit()?;
+        mbtiles::fold_log(&self.db)
+    }
+
+    /// Writes what the caller said about the tiles, over what was there; at least a name, which is required.
+    fn write_texts(&self) -> rusqlite::Result<()> {
+        let transaction = self.db.unchecked_transaction()?;
+        for (key, text) in self.metadata.texts() {
+            set_metadata_row(&self.db, key, text)?;
+        }
+        if metadata_row(&self.db, "name")?.is_none() {
+            let stem = self.path.file_stem().unwrap_or_default();
+            set_metadata_row(&self.db, "name", &stem.to_string_lossy())?;
+        }
+        if let Some(layers) = &self.metadata.vector_layers {
+            set_metadata_row(&self.db, "json", &json!({ "vector_layers": layers }).to_string())?;
+        }
+        transaction.commit()
+    }
+}
+
+impl HeldMbtiles {
+    pub(super) fn has(&self, tile: TileId) -> Result<bool, SinkError> {
+        mbtiles::has(&self.db, tile).map_err(|error| sqlite_error("look for a tile in", &self.path, error))
+    }
+
+    pub(super) fn read(&self, tile: TileId) -> Result<Option<Vec<u8>>, SinkError> {
+        mbtiles::read(&self.db, tile).map_err(|error| sqlite_error("read a tile of", &self.path, error))
+    }
+}
+
+/// An error of SQLite about an archive, with a full disk told apart.
+fn sqlite_error(doing: &'static str, archive: &Path, source: rusqlite::Error) -> SinkError {
+    let archive = archive.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => SinkError::Full { archive },
+        _ => SinkError::Sqlite { doing, archive, source },
+    }
+}
