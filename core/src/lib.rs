@@ -16,6 +16,8 @@ mod share;
 pub mod ticket;
 pub mod time;
 
+pub mod tile;
+
 pub use call::{Call, CallConfig, CallError, CallPolicy, End, Next, Step};
 pub use entropy::Entropy;
 pub use gate::{Admission, Barred, Gate, GateConfig, GateError, Gatekeeper, RateControl, Try, Why};
@@ -23,3 +25,5 @@ pub use outcome::{Outcome, Quota, Refusal};
 pub use share::Share;
 pub use ticket::Ticket;
 pub use time::Instant;
+
+pub use tile::TileId;
