@@ -16,6 +16,7 @@ mod share;
 pub mod ticket;
 pub mod time;
 
+pub mod latency;
 pub mod tile;
 
 pub use call::{Call, CallConfig, CallError, CallPolicy, End, Next, Step};
@@ -26,4 +27,5 @@ pub use share::Share;
 pub use ticket::Ticket;
 pub use time::Instant;
 
+pub use latency::{LatencyBuckets, LatencyConfig, Quantile, RotatingBuckets};
 pub use tile::TileId;
