@@ -16,6 +16,7 @@ mod share;
 pub mod ticket;
 pub mod time;
 
+pub mod http;
 pub mod latency;
 pub mod tile;
 
