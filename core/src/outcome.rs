@@ -21,9 +21,9 @@ use core::time::Duration;
 pub enum Outcome {
     /// A verified answer, or 304.
     Success,
-    /// 404, 410 or 204 for a tile: there is nothing there, and that is an answer.
+    /// 404, 410, 204 or 205 for a tile: there is nothing there, and that is an answer.
     Empty,
-    /// 5xx, a transport error, an incomplete or corrupt body.
+    /// 500, 502 to 504 and what stands for them, a transport error, an incomplete or corrupt body.
     Failure,
     /// The attempt's clock ran out.
     Timeout,
@@ -46,7 +46,7 @@ pub enum Outcome {
 pub enum Refusal {
     /// 401 or 403: the client is not welcome. Three in a row stop the gate, because going on would look like an attack.
     Access,
-    /// 400 and the other 4xx: this one request is wrong.
+    /// 400 and the other 4xx, 501, 505 to 508, 510, 511, a redirect that is not followed: this one request is wrong.
     Request,
 }
 

@@ -99,16 +99,13 @@ impl Instant {
 
 /// A span of configuration in whole milliseconds: four bytes instead of the sixteen of a [`Duration`].
 ///
-/// Rounded up, so that a delay is never shorter than asked for; at most [`Millis::MAX`], 49 days.
+/// Rounded up, so that a delay is never shorter than asked for; at most 49 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Millis(u32);
 
 impl Millis {
-    pub(crate) const ZERO: Self = Self(0);
-    pub(crate) const MAX: Duration = Duration::from_millis(u32::MAX as u64);
-
-    /// `None` where the span is longer than [`Millis::MAX`].
+    /// `None` where the span is longer than 2^32 − 1 ms.
     pub(crate) const fn round_up(span: Duration) -> Option<Self> {
         let ms = nanos(span).div_ceil(1_000_000);
         if ms > u32::MAX as u64 { None } else { Some(Self(ms as u32)) }
@@ -208,7 +205,10 @@ mod tests {
     fn milliseconds_round_up_and_say_when_they_cannot_hold_a_span() {
         assert_eq!(Millis::round_up(Duration::from_nanos(1)), Some(Millis(1)));
         assert_eq!(Millis::round_up(Duration::from_millis(250)).map(Millis::ns), Some(250_000_000));
-        assert_eq!(Millis::round_up(Millis::MAX).map(Millis::ns), Some(4_294_967_295_000_000));
+        assert_eq!(
+            Millis::round_up(Duration::from_millis(u64::from(u32::MAX))).map(Millis::ns),
+            Some(4_294_967_295_000_000)
+        );
         assert_eq!(Millis::round_up(Duration::MAX), None);
     }
 

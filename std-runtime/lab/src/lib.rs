@@ -1,5 +1,5 @@
 //! Mock tile server, simulator, measurements and reports for tidegate.
 
-pub mod mock;
 pub mod measure;
+pub mod mock;
 pub mod plot;
