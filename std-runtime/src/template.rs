@@ -1,0 +1,388 @@
+//! URLs with holes for a tile's place, in the notation that people paste.
+//!
+//! | placeholder | becomes |
+//! |---|---|
+//! | `{z}` or `{zoom}` | zoom |
+//! | `{x}` | column, from the west |
+//! | `{y}` | row, from the north (XYZ) |
+//! | `{-y}` | row, from the south (TMS) |
+//! | `{s}` | `a`, `b` or `c` |
+//! | `{switch:one,two}` | one of the list |
+//! | `{r}` or `{ratio}` | nothing, or `@2x` with [`UrlTemplate::high_resolution`] |
+//!
+//! Which of several hosts a tile is asked of follows from its place, so that caches on the way stay warm. A URL that
+//! does not say where the tile goes gets `/{z}/{x}/{y}.png` at the end of its path.
+//!
+//! Further placeholders ([`Placeholder`]) can be added by whoever knows another scheme.
+
+mod error;
+mod host;
+
+use std::fmt::{self, Write};
+
+pub use error::TemplateError;
+
+use crate::transport::request::parse_url;
+
+/// A URL with placeholders, checked once, expanded for each tile.
+///
+/// `Debug` and `Display` show neither user info nor query, where keys live.
+///
+/// ```
+/// use tidegate::template::UrlTemplate;
+///
+/// let template = UrlTemplate::parse("https://{s}.tiles.test/{z}/{x}/{y}{r}.png?key=k3y")?;
+/// let mut url = String::new();
+/// template.expand(3, 5, 2, &mut url);
+/// assert_eq!(url, "https://b.tiles.test/3/5/2.png?key=k3y"); // (5 + 2) mod 3 = 1
+/// assert_eq!(template.to_string(), "https://{s}.tiles.test/{z}/{x}/{y}{r}.png?…");
+///
+/// let base = UrlTemplate::parse("http://127.0.0.1:8001")?;
+/// assert_eq!(base.to_string(), "http://127.0.0.1:8001/{z}/{x}/{y}.png");
+/// # Ok::<(), tidegate::template::TemplateError>(())
+/// ```
+#[derive(Clone)]
+pub struct UrlTemplate {
+    parts: Vec<Part>,
+    host: String,
+    /// What may be printed.
+    shown: String,
+    ratio: &'static str,
+}
+
+/// A placeholder beyond the usual ones. It alone says where the tile is, so a URL with it needs no `{z}`.
+#[derive(Clone, Copy, Debug)]
+pub struct Placeholder {
+    /// What stands between the braces.
+    pub name: &'static str,
+    /// Appends what zoom, column and row become.
+    pub expand: fn(u8, u32, u32, &mut String),
+}
+
+#[derive(Clone)]
+enum Part {
+    Text(String),
+    Zoom,
+    Column,
+    Row,
+    RowFromSouth,
+    Ratio,
+    /// One of several, by the tile's place. Never empty.
+    Pick(Vec<String>),
+    Other(fn(u8, u32, u32, &mut String)),
+}
+
+impl UrlTemplate {
+    /// Reads a template, or a base URL to which `/{z}/{x}/{y}.png` belongs.
+    ///
+    /// # Errors
+    /// Everything that [`TemplateError`] lists.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        Self::parse_with(text, &[])
+    }
+
+    /// Like [`parse`](Self::parse), with further placeholders.
+    ///
+    /// # Errors
+    /// Everything that [`TemplateError`] lists.
+    pub fn parse_with(text: &str, further: &[Placeholder]) -> Result<Self, TemplateError> {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://").ok_or(TemplateError::NoScheme)?;
+        if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            return Err(TemplateError::Scheme(scheme.to_owned()));
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let host_parts = split(authority, further)?;
+        if host_parts.iter().any(Part::is_place) {
+            return Err(TemplateError::InHost);
+        }
+        let mut path = path.to_owned();
+        let mut path_parts = split(&path, further)?;
+        if !path_parts.iter().any(Part::is_place) {
+            path = with_default_place(&path);
+            path_parts = split(&path, further)?;
+        }
+        check_complete(&path_parts)?;
+
+        let mut template = Self {
+            parts: std::iter::once(Part::Text(format!("{}://", scheme.to_ascii_lowercase())))
+                .chain(host_parts)
+                .chain(path_parts)
+                .collect(),
+            host: String::new(),
+            shown: shown(scheme, authority, &path),
+            ratio: "",
+        };
+        // What the transport will read is read here already, with the first of each choice.
+        let mut sample = String::new();
+        template.expand(0, 0, 0, &mut sample);
+        let uri = parse_url(sample).map_err(|_| TemplateError::Host)?;
+        template.host = bare_host(uri.host().unwrap_or_default());
+        Ok(template)
+    }
+
+    /// Has `{r}` ask for tiles of twice the resolution.
+    #[must_use = "the template is changed by value"]
+    pub fn high_resolution(mut self) -> Self {
+        self.ratio = "@2x";
+        self
+    }
+
+    /// Writes the URL of a tile into `url`, in place of what it holds. Allocates only where `url` has to grow.
+    ///
+    /// `x` and `y` are below 2^`z`, counted from the north-west.
+    pub fn expand(&self, z: u8, x: u32, y: u32, url: &mut String) {
+        url.clear();
+        for part in &self.parts {
+            // Writing to a string cannot fail.
+            let _ = match part {
+                Part::Text(text) => url.write_str(text),
+                Part::Zoom => write!(url, "{z}"),
+                Part::Column => write!(url, "{x}"),
+                Part::Row => write!(url, "{y}"),
+                Part::RowFromSouth => write!(url, "{}", row_from_south(z, y)),
+                Part::Ratio => url.write_str(self.ratio),
+                Part::Pick(choices) => url.write_str(pick(choices, x, y)),
+                Part::Other(expand) => {
+                    expand(z, x, y, url);
+                    Ok(())
+                }
+            };
+        }
+    }
+
+    /// The host, in lower case, without port and brackets; of several the first.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// True unless the host is this machine or one of a private network: loopback, private, link-local and shared
+    /// addresses, `localhost`, `.local`, `.internal`, `.home.arpa`, and names without a dot.
+    ///
+    /// It says what the name looks like; nothing is looked up.
+    #[must_use]
+    pub fn is_public_host(&self) -> bool {
+        host::is_public(&self.host)
+    }
+
+    /// True for the tile servers of the OpenStreetMap Foundation, whose policy forbids bulk use.
+    #[must_use]
+    pub fn is_openstreetmap(&self) -> bool {
+        host::is_openstreetmap(&self.host)
+    }
+}
+
+impl Part {
+    /// Whether it says, in part or alone, where the tile is.
+    fn is_place(&self) -> bool {
+        match self {
+            Self::Zoom | Self::Column | Self::Row | Self::RowFromSouth | Self::Other(_) => true,
+            Self::Text(_) | Self::Ratio | Self::Pick(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UrlTemplate").field(&self.shown).finish()
+    }
+}
+
+/// Takes a piece of a template apart.
+fn split(text: &str, further: &[Placeholder]) -> Result<Vec<Part>, TemplateError> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find(['{', '}']) {
+        let (literal, from_brace) = rest.split_at(open);
+        let inner = from_brace.strip_prefix('{').ok_or(TemplateError::Brace)?;
+        let (name, after) = inner.split_once('}').ok_or(TemplateError::Brace)?;
+        literal_part(literal, &mut parts)?;
+        parts.push(placeholder(name, further)?);
+        rest = after;
+    }
+    literal_part(rest, &mut parts)?;
+    Ok(parts)
+}
+
+fn literal_part(text: &str, parts: &mut Vec<Part>) -> Result<(), TemplateError> {
+    match text.chars().find(|&c| !c.is_ascii_graphic() || "\"<>\\^`|#".contains(c)) {
+        Some('#') => return Err(TemplateError::Fragment),
+        Some(character) => return Err(TemplateError::Character(character)),
+        None => {}
+    }
+    if !text.is_empty() {
+        parts.push(Part::Text(text.to_owned()));
+    }
+    Ok(())
+}
+
+fn placeholder(name: &str, further: &[Placeholder]) -> Result<Part, TemplateError> {
+    Ok(match name {
+        "z" | "zoom" => Part::Zoom,
+        "x" => Part::Column,
+        "y" => Part::Row,
+        "-y" => Part::RowFromSouth,
+        "r" | "ratio" => Part::Ratio,
+        "s" => Part::Pick(["a", "b", "c"].map(str::to_owned).to_vec()),
+        _ => match name.strip_prefix("switch:") {
+            Some(choices) => Part::Pick(choices.split(',').map(choice).collect::<Result<_, _>>()?),
+            None => {
+                let known = further.iter().find(|placeholder| placeholder.name == name);
+                Part::Other(known.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?.expand)
+            }
+        },
+    })
+}
+
+fn choice(text: &str) -> Result<String, TemplateError> {
+    literal_part(text, &mut Vec::new())?;
+    if text.is_empty() { Err(TemplateError::EmptyChoice) } else { Ok(text.to_owned()) }
+}
+
+/// The path with the usual place of a tile at its end, before a query.
+fn with_default_place(path: &str) -> String {
+    let (folder, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+    format!("{}/{{z}}/{{x}}/{{y}}.png{query}", folder.trim_end_matches('/'))
+}
+
+/// Refuses a path under which different tiles would have the same URL.
+fn check_complete(parts: &[Part]) -> Result<(), TemplateError> {
+    let has = |wanted: fn(&Part) -> bool| parts.iter().any(wanted);
+    if has(|part| matches!(part, Part::Other(_))) {
+        return Ok(());
+    }
+    for (is_there, name) in [
+        (has(|part| matches!(part, Part::Zoom)), "z"),
+        (has(|part| matches!(part, Part::Column)), "x"),
+        (has(|part| matches!(part, Part::Row | Part::RowFromSouth)), "y"),
+    ] {
+        if !is_there {
+            return Err(TemplateError::Missing(name));
+        }
+    }
+    Ok(())
+}
+
+fn shown(scheme: &str, authority: &str, path: &str) -> String {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let (folder, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+    format!("{}://{host}{folder}{}", scheme.to_ascii_lowercase(), if query.is_empty() { "" } else { "?…" })
+}
+
+fn bare_host(host: &str) -> String {
+    host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
+}
+
+fn row_from_south(z: u8, y: u32) -> u64 {
+    let rows = 1u64 << z.min(32);
+    (rows - 1).saturating_sub(u64::from(y))
+}
+
+fn pick(choices: &[String], x: u32, y: u32) -> &str {
+    let count = choices.len().max(1) as u64;
+    // Below the number of choices, so it fits.
+    let index = ((u64::from(x) + u64::from(y)) % count) as usize;
+    choices.get(index).map_or("", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(template: &str, z: u8, x: u32, y: u32) -> String {
+        let mut url = "what was there before".to_owned();
+        UrlTemplate::parse(template).unwrap().expand(z, x, y, &mut url);
+        url
+    }
+
+    fn refused(template: &str) -> TemplateError {
+        UrlTemplate::parse(template).expect_err(template)
+    }
+
+    #[test]
+    fn placeholders_become_the_tile() {
+        assert_eq!(expand("http://a.test/{z}/{x}/{y}.png", 11, 327, 791), "http://a.test/11/327/791.png");
+        assert_eq!(expand("http://a.test/{zoom}/{x}/{-y}", 11, 327, 791), "http://a.test/11/327/1256");
+        assert_eq!(expand("HTTPS://a.test/t?x={x}&y={y}&z={z}", 1, 0, 1), "https://a.test/t?x=0&y=1&z=1");
+        assert_eq!(expand("http://a.test/{z}/{x}/{-y}", 32, 0, u32::MAX), "http://a.test/32/0/0");
+        assert_eq!(expand("http://a.test/{z}/{x}/{-y}", 0, 0, 9), "http://a.test/0/0/0");
+    }
+
+    #[test]
+    fn the_same_tile_always_asks_the_same_host_and_all_hosts_are_asked() {
+        let template = UrlTemplate::parse("http://{switch:one,two}.test/{z}/{x}/{y}{r}.png").unwrap().high_resolution();
+        let mut url = String::new();
+        for (x, y, host) in [(0, 0, "one"), (1, 0, "two"), (0, 1, "two"), (1, 1, "one")] {
+            template.expand(1, x, y, &mut url);
+            assert_eq!(url, format!("http://{host}.test/1/{x}/{y}@2x.png"));
+        }
+        assert_eq!(template.host(), "one.test");
+        assert_eq!(pick(&["a".to_owned(), "b".to_owned()], u32::MAX, u32::MAX), "a");
+    }
+
+    #[test]
+    fn a_base_url_gets_the_usual_place_before_its_query() {
+        for (base, expected) in [
+            ("http://127.0.0.1:8001", "http://127.0.0.1:8001/0/0/0.png"),
+            ("http://127.0.0.1:8001/", "http://127.0.0.1:8001/0/0/0.png"),
+            (" https://a.test/tiles/ \n", "https://a.test/tiles/0/0/0.png"),
+            ("https://a.test/tiles?key=k", "https://a.test/tiles/0/0/0.png?key=k"),
+            ("https://a.test?key=k", "https://a.test/0/0/0.png?key=k"),
+            ("https://{s}.a.test", "https://a.a.test/0/0/0.png"),
+        ] {
+            assert_eq!(expand(base, 0, 0, 0), expected);
+        }
+    }
+
+    #[test]
+    fn a_further_placeholder_stands_for_the_place() {
+        let quadkey = Placeholder { name: "quadkey", expand: |z, x, y, url| url.push_str(&format!("q{z}-{x}-{y}")) };
+        let template = UrlTemplate::parse_with("http://t{switch:0,1}.test/{quadkey}.jpg", &[quadkey]).unwrap();
+        let mut url = String::new();
+        template.expand(3, 3, 4, &mut url);
+        assert_eq!(url, "http://t1.test/q3-3-4.jpg");
+        assert_eq!(refused("http://a.test/{quadkey}"), TemplateError::Unknown("quadkey".to_owned()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(refused(""), TemplateError::NoScheme);
+        assert_eq!(refused("tiles.test/{z}/{x}/{y}"), TemplateError::NoScheme);
+        assert_eq!(refused("ftp://tiles.test/{z}/{x}/{y}"), TemplateError::Scheme("ftp".to_owned()));
+        for no_host in ["http://", "http:///{z}/{x}/{y}", "http://:80/{z}/{x}/{y}", "http://a.test:port/"] {
+            assert_eq!(refused(no_host), TemplateError::Host, "{no_host}");
+        }
+        assert_eq!(refused("http://a.test/{z}/{x}/{Y}"), TemplateError::Unknown("Y".to_owned()));
+        assert_eq!(refused("http://a.test/{z}/{x}/{y}?k={apikey}"), TemplateError::Unknown("apikey".to_owned()));
+        assert_eq!(refused("http://a.test/{z/{x}/{y}"), TemplateError::Unknown("z/{x".to_owned()));
+        assert_eq!(refused("http://a.test/{z}/{x}/{y"), TemplateError::Brace);
+        assert_eq!(refused("http://a.test/z}/{x}/{y}"), TemplateError::Brace);
+        assert_eq!(refused("http://{x}.test/{z}/{x}/{y}"), TemplateError::InHost);
+        assert_eq!(refused("http://a.test/{x}/{y}"), TemplateError::Missing("z"));
+        assert_eq!(refused("http://a.test/{z}/{y}"), TemplateError::Missing("x"));
+        assert_eq!(refused("http://a.test/{z}/{x}"), TemplateError::Missing("y"));
+        assert_eq!(refused("http://a.test/my tiles/{z}/{x}/{y}"), TemplateError::Character(' '));
+        assert_eq!(refused("http://karten.example/stra\u{df}e/{z}/{x}/{y}"), TemplateError::Character('\u{df}'));
+        assert_eq!(refused("http://a.test/{z}/{x}/{y}#top"), TemplateError::Fragment);
+        assert_eq!(refused("http://{switch:a,,b}.test/{z}/{x}/{y}"), TemplateError::EmptyChoice);
+        assert_eq!(
+            TemplateError::Unknown("apikey".to_owned()).to_string(),
+            "{apikey} in the URL template is not known: use {z}, {x}, {y} or {-y}, {s}, {switch:a,b}, {r}, or the value itself"
+        );
+    }
+
+    #[test]
+    fn neither_user_nor_key_is_ever_printed() {
+        let template = UrlTemplate::parse("https://anna:s3cret@A.test:8443/{z}/{x}/{y}.png?key=k3y").unwrap();
+        assert_eq!(template.to_string(), "https://A.test:8443/{z}/{x}/{y}.png?…");
+        assert_eq!(format!("{template:?}"), "UrlTemplate(\"https://A.test:8443/{z}/{x}/{y}.png?…\")");
+        assert_eq!(template.host(), "a.test");
+    }
+}
