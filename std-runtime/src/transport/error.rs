@@ -106,8 +106,10 @@ pub enum RequestError {
     /// Neither `http` nor `https`.
     #[error("unsupported URL scheme: use http or https")]
     Scheme,
-    /// A header name or value that must not go on the wire.
-    #[error("a request header has a name or value that HTTP does not allow: look for line breaks in it")]
+    /// A header name or value that must not go on the wire, or a header that the client sets by itself.
+    #[error(
+        "a request header cannot be sent: look for line breaks in it, and leave the transfer headers to the client"
+    )]
     Header,
 }
 

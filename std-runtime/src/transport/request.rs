@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use ureq::http::Uri;
+
+use super::error::RequestError;
+
 /// A `GET` for one URL. Building one without headers allocates nothing beyond the URL.
 ///
 /// `Debug` shows scheme and host only: paths hold places, queries hold keys.
@@ -46,6 +50,21 @@ impl fmt::Debug for Request {
     }
 }
 
+/// Reads a URL as the transport will: absolute, `http` or `https`, with a host, and with a port only if it is a number.
+pub(crate) fn parse_url(url: String) -> Result<Uri, RequestError> {
+    let uri = Uri::try_from(url).map_err(|_| RequestError::Url)?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(RequestError::Url);
+    };
+    if !matches!(scheme, "http" | "https") {
+        return Err(RequestError::Scheme);
+    }
+    // The library takes any text for a port, and then the default one.
+    let named = authority.as_str().rsplit('@').next().and_then(|host_port| host_port.strip_prefix(authority.host()));
+    let port_is_odd = named.is_none_or(|port| !port.is_empty() && authority.port_u16().is_none());
+    if authority.host().is_empty() || port_is_odd { Err(RequestError::Url) } else { Ok(uri) }
+}
+
 /// Scheme and host of a URL, for people to read; without user info, path and query.
 fn origin(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -59,6 +78,31 @@ fn origin(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_absolute_urls_of_known_schemes_are_read() {
+        for good in
+            ["http://a.test", "HTTPS://A.test/x?y", "http://u:p@a.test:80/", "http://[::1]:8001/x", "http://127.0.0.1/"]
+        {
+            assert!(parse_url(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "/x",
+            "a.test",
+            "a.test:80",
+            "http://",
+            "http:///x",
+            "http://:80/",
+            "http://a.test:port/",
+            "http://a.test:99999/",
+            "http://a b/",
+            "http://a.test/ x",
+        ] {
+            assert_eq!(parse_url(bad.to_owned()), Err(RequestError::Url), "{bad}");
+        }
+        assert_eq!(parse_url("ftp://a.test/".to_owned()), Err(RequestError::Scheme));
+    }
 
     #[test]
     fn debug_shows_neither_place_nor_key_nor_user() {

@@ -367,6 +367,19 @@ fn a_proxy_is_used_where_it_is_asked_for() {
 }
 
 #[test]
+fn the_environment_has_no_say_in_the_proxy() {
+    let tests = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(tests)
+        .args(["--exact", "http::one_connection_carries_request_after_request"])
+        // Nothing listens there.
+        .envs([("ALL_PROXY", "http://127.0.0.1:9"), ("http_proxy", "http://127.0.0.1:9")])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
 fn a_host_name_is_looked_up() {
     let server = Server::answering(|_| ok(b"tile"));
     let http = client(1);

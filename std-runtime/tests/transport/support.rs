@@ -77,7 +77,7 @@ pub(crate) fn client(workers: usize) -> HttpTransport {
 }
 
 pub(crate) fn config(workers: usize) -> HttpConfig {
-    HttpConfig { max_connections: workers, max_idle_connections: workers.min(20), ..HttpConfig::default() }
+    HttpConfig { max_connections: workers, ..HttpConfig::default() }
 }
 
 /// Polls until `condition` holds; fails after five seconds.

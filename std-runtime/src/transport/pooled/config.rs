@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::settings;
 
 /// Settings of an [`HttpTransport`](super::HttpTransport), as plain data.
 ///
@@ -35,7 +35,8 @@ pub struct HttpConfig {
     /// Requests that may be under way at the same time, each on a thread of its own. 1 to [`CONNECTIONS_MAX`]. Further
     /// ones wait for their turn without a thread.
     pub max_connections: usize,
-    /// Connections kept open between requests, to all hosts together. 0 to `max_connections`.
+    /// Connections kept open between requests, to all hosts together. 0 to [`CONNECTIONS_MAX`]. With many requests at a
+    /// time to a fast server, connections beyond this are closed and opened again; set it to `max_connections` there.
     pub max_idle_connections: usize,
     /// How long a connection may lie idle and still be used. Keep it below what the servers allow (nginx: 75 s,
     /// Apache: 5 s), or requests run into connections that are being closed.
@@ -157,7 +158,7 @@ impl HttpConfig {
     /// `host`, `connection`, and other headers that describe the transfer), an unusable proxy, or PEM without a certificate.
     pub fn validate(&self) -> Result<(), ConfigError> {
         range("max_connections", self.max_connections, 1, CONNECTIONS_MAX)?;
-        range("max_idle_connections", self.max_idle_connections, 0, self.max_connections)?;
+        range("max_idle_connections", self.max_idle_connections, 0, CONNECTIONS_MAX)?;
         range("max_redirects", usize::try_from(self.max_redirects).unwrap_or(usize::MAX), 0, REDIRECTS_MAX)?;
         range("max_body_bytes", self.max_body_bytes, 1, BODY_BYTES_MAX)?;
         for (name, value) in [
@@ -172,104 +173,10 @@ impl HttpConfig {
                 return Err(ConfigError::Time { name, value });
             }
         }
-        self.header_map()?;
-        self.proxy()?;
-        self.tls()?;
+        settings::headers(self)?;
+        settings::agent(self)?;
         Ok(())
     }
-
-    /// The headers of every request, the fixed ones among them.
-    pub(super) fn header_map(&self) -> Result<HeaderMap, ConfigError> {
-        let mut map = HeaderMap::new();
-        map.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        map.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        let agent = ("user-agent".to_owned(), self.user_agent.clone());
-        for (name, value) in std::iter::once(&agent).chain(&self.headers) {
-            let refuse = |reason| ConfigError::Header { name: name.clone(), reason };
-            let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| refuse("its name may only hold letters, digits and hyphens"))?;
-            if TRANSFER_HEADERS.contains(&parsed) {
-                return Err(refuse("the client sets it by itself"));
-            }
-            let value = HeaderValue::from_str(value).map_err(|_| refuse("its value may only hold visible ASCII"))?;
-            if value.is_empty() {
-                return Err(refuse("its value is empty"));
-            }
-            map.insert(parsed, value);
-        }
-        Ok(map)
-    }
-
-    /// ureq's settings: all of those that it has defaults for, so that no default of its decides anything here.
-    pub(super) fn agent(&self) -> Result<ureq::config::Config, ConfigError> {
-        Ok(ureq::config::Config::builder()
-            .http_status_as_error(false)
-            .https_only(false)
-            .ip_family(ureq::config::IpFamily::Any)
-            .tls_config(self.tls()?)
-            .proxy(self.proxy()?)
-            .no_delay(true)
-            // Followed by the exchange itself, which knows what may go where.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .redirect_auth_headers(ureq::config::RedirectAuthHeaders::Never)
-            .save_redirect_history(false)
-            // Also for a proxy; the requests carry their own.
-            .user_agent(&self.user_agent)
-            .accept("")
-            .accept_encoding("")
-            // Its buffer for heads is the input buffer, which has to be larger.
-            .max_response_header_size(HEAD_BYTES_MAX)
-            .input_buffer_size(INPUT_BYTES)
-            .output_buffer_size(OUTPUT_BYTES)
-            .max_idle_connections(self.max_idle_connections)
-            .max_idle_connections_per_host(self.max_idle_connections)
-            .max_idle_age(self.max_idle_age)
-            .allow_non_standard_methods(false)
-            // The sockets keep the clocks of reading and writing. A total one here would cost two system calls a read.
-            .timeout_global(None)
-            .timeout_per_call(None)
-            .timeout_per_read(None)
-            .timeout_per_write(None)
-            .timeout_resolve(Some(self.resolve_timeout))
-            .timeout_connect(Some(self.connect_timeout))
-            .timeout_send_request(None)
-            .timeout_await_100(None)
-            .timeout_send_body(None)
-            .timeout_recv_response(None)
-            .timeout_recv_body(None)
-            .build())
-    }
-
-    fn proxy(&self) -> Result<Option<ureq::Proxy>, ConfigError> {
-        let proxy = match &self.proxy {
-            Proxy::Direct => None,
-            Proxy::Environment => ureq::Proxy::try_from_env(),
-            Proxy::Url(url) => Some(ureq::Proxy::new(url).map_err(|_| ConfigError::Proxy)?),
-        };
-        match proxy.as_ref().map(ureq::Proxy::protocol) {
-            None | Some(ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) => Ok(proxy),
-            Some(_) => Err(ConfigError::Proxy),
-        }
-    }
-
-    fn tls(&self) -> Result<TlsConfig, ConfigError> {
-        let roots = match &self.roots {
-            Roots::Bundled => RootCerts::WebPki,
-            Roots::Pem(pem) => RootCerts::from(certificates(pem)?),
-        };
-        Ok(TlsConfig::builder().root_certs(roots).use_sni(true).disable_verification(false).build())
-    }
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ConfigError> {
-    let mut certificates = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| ConfigError::Roots)? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() { Err(ConfigError::Roots) } else { Ok(certificates) }
 }
 
 fn range(name: &'static str, value: usize, min: usize, max: usize) -> Result<(), ConfigError> {
@@ -326,26 +233,6 @@ pub const BODY_BYTES_MAX: usize = 1 << 30;
 /// Longest timeout, an hour.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
-/// A tile with its head mostly comes in one read. ureq's own default costs 256 KiB per connection.
-const INPUT_BYTES: usize = 32 * 1024;
-/// A request is a few hundred bytes.
-const OUTPUT_BYTES: usize = 4 * 1024;
-/// Below `INPUT_BYTES`, so that a larger head is told as one rather than as a closed connection.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-/// Headers that say how the message is transferred, or what is done with it here; a wrong one would break the framing.
-const TRANSFER_HEADERS: [HeaderName; 9] = [
-    header::ACCEPT_ENCODING,
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::HOST,
-    header::RANGE,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,7 +259,10 @@ mod tests {
     fn each_refusal_names_the_setting_its_value_and_the_way_out() {
         assert_eq!(refused(|c| c.max_connections = 0), "max_connections is 0: choose a value from 1 to 200");
         assert_eq!(refused(|c| c.max_connections = 201), "max_connections is 201: choose a value from 1 to 200");
-        assert_eq!(refused(|c| c.max_connections = 10), "max_idle_connections is 20: choose a value from 0 to 10");
+        assert_eq!(
+            refused(|c| c.max_idle_connections = 201),
+            "max_idle_connections is 201: choose a value from 0 to 200"
+        );
         assert_eq!(refused(|c| c.max_redirects = 11), "max_redirects is 11: choose a value from 0 to 10");
         assert_eq!(refused(|c| c.max_body_bytes = 0), "max_body_bytes is 0: choose a value from 1 to 1073741824");
         assert_eq!(

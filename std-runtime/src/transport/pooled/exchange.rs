@@ -10,11 +10,13 @@ use super::config::{ConfigError, HttpConfig};
 use super::failure::{Clocks, lower};
 use super::redirect::{same_origin, target};
 use super::resolve::Names;
+use super::settings::{self, TRANSFER_HEADERS};
 use super::socket::{Counts, Dial};
 use super::{Arc, current};
 use crate::transport::body::BodyPool;
 use crate::transport::error::{RedirectError, RequestError};
 use crate::transport::headers::{Field, Headers};
+use crate::transport::request::parse_url;
 use crate::transport::{Body, Phase, Request, Response, Timing, TransportError};
 
 /// What all workers of a client share: the connections, the names, the buffers and the settings.
@@ -36,8 +38,8 @@ impl Exchange {
             Dial { read_timeout: config.read_timeout, send_timeout: config.send_timeout, counts: Arc::clone(&counts) };
         let connector = ().chain(ConnectProxyConnector::default()).chain(dial).chain(RustlsConnector::default());
         Ok(Self {
-            agent: ureq::Agent::with_parts(config.agent()?, connector, Names::new(config.name_ttl)),
-            headers: config.header_map()?,
+            agent: ureq::Agent::with_parts(settings::agent(config)?, connector, Names::new(config.name_ttl)),
+            headers: settings::headers(config)?,
             bodies: BodyPool::new(config.max_connections),
             counts,
             max_redirects: config.max_redirects,
@@ -54,10 +56,7 @@ impl Exchange {
     /// Runs one request, redirects included, and reads the whole body.
     pub(super) fn run(&self, request: Request) -> Result<Response, TransportError> {
         let started = Instant::now();
-        let first = Uri::try_from(request.url).map_err(|_| RequestError::Url)?;
-        if !matches!(first.scheme_str(), Some("http" | "https")) {
-            return Err(if first.scheme().is_some() { RequestError::Scheme } else { RequestError::Url }.into());
-        }
+        let first = parse_url(request.url)?;
         let mut uri = first.clone();
         let mut headers = self.headers_with(&request.headers)?;
         let mut redirects = 0;
@@ -104,8 +103,12 @@ impl Exchange {
     fn headers_with(&self, more: &[(&'static str, String)]) -> Result<HeaderMap, TransportError> {
         let mut headers = self.headers.clone();
         for (name, value) in more {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?;
             let value = HeaderValue::from_str(value).map_err(|_| RequestError::Header)?;
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?, value);
+            if TRANSFER_HEADERS.contains(&name) {
+                return Err(RequestError::Header.into());
+            }
+            headers.insert(name, value);
         }
         Ok(headers)
     }

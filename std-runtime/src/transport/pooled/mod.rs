@@ -24,6 +24,7 @@ mod failure;
 mod job;
 mod redirect;
 mod resolve;
+mod settings;
 mod socket;
 mod workers;
 
@@ -61,9 +62,13 @@ impl HttpTransport {
     pub fn new(config: HttpConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let exchange = Arc::new(Exchange::new(&config)?);
+        let run = {
+            let exchange = Arc::clone(&exchange);
+            move |request| exchange.run(request)
+        };
         Ok(Self {
             turns: Arc::new(Semaphore::new(config.max_connections)),
-            workers: Workers::new(config.max_connections, Arc::clone(&exchange)),
+            workers: Workers::new(config.max_connections, Arc::new(run)),
             exchange,
         })
     }

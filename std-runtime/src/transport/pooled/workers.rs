@@ -1,6 +1,7 @@
 //! The threads, and nothing else: starting, feeding and ending them.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,20 +11,21 @@ use std::time::{Duration, Instant};
 use async_lock::SemaphoreGuardArc;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::exchange::Exchange;
 use super::job::{Job, Stop};
 use super::{current, lock};
 use crate::transport::error::Resource;
-use crate::transport::{Request, TransportError};
+use crate::transport::{Request, Response, TransportError};
+
+/// What a worker does with a request.
+pub(super) type Run = dyn Fn(Request) -> Result<Response, TransportError> + Send + Sync;
 
 /// The worker threads of one client.
 ///
 /// Invariant: never more threads than the limit, and never a request in the queue without a thread that will come to
 /// it. Both follow from the turn that each request holds: there are as many turns as threads allowed, so a request
 /// either finds a thread free or one may be started.
-#[derive(Debug)]
 pub(super) struct Workers {
-    exchange: Arc<Exchange>,
+    run: Arc<Run>,
     shared: Arc<Shared>,
     threads: Mutex<Threads>,
 }
@@ -70,7 +72,7 @@ impl Queued {
 }
 
 impl Workers {
-    pub(super) fn new(limit: usize, exchange: Arc<Exchange>) -> Self {
+    pub(super) fn new(limit: usize, run: Arc<Run>) -> Self {
         let (jobs_in, jobs_out) = bounded(limit);
         let (alive, ended) = bounded(1);
         let shared = Shared {
@@ -80,14 +82,14 @@ impl Workers {
             jobs: jobs_out,
         };
         let threads = Threads { list: Vec::new(), jobs: Some(jobs_in), alive: Some(alive), ended };
-        Self { exchange, shared: Arc::new(shared), threads: Mutex::new(threads) }
+        Self { run, shared: Arc::new(shared), threads: Mutex::new(threads) }
     }
 
     /// Hands a request to a worker, and starts one where all have something to do.
     pub(super) fn submit(&self, queued: Queued) -> Result<(), TransportError> {
         let mut threads = lock(&self.threads);
         let needed = self.shared.alive.fetch_add(1, Ordering::Relaxed) + 1;
-        let result = threads.provide(needed, &self.shared, &self.exchange).and_then(|()| {
+        let result = threads.provide(needed, &self.shared, &self.run).and_then(|()| {
             let jobs = threads.jobs.as_ref().ok_or(TransportError::ShutDown)?;
             // Full is impossible: each entry holds one of as many turns as there are places.
             jobs.try_send(queued).map_err(|_| TransportError::ShutDown)
@@ -136,9 +138,15 @@ impl Workers {
     }
 }
 
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
 impl Threads {
     /// Makes sure that there are `needed` threads, or at least one where the system gives no more.
-    fn provide(&mut self, needed: usize, shared: &Arc<Shared>, exchange: &Arc<Exchange>) -> Result<(), TransportError> {
+    fn provide(&mut self, needed: usize, shared: &Arc<Shared>, run: &Arc<Run>) -> Result<(), TransportError> {
         let Some(alive) = &self.alive else {
             return Err(TransportError::ShutDown);
         };
@@ -147,10 +155,10 @@ impl Threads {
         }
         let running = Arc::default();
         let work = {
-            let (shared, exchange, running) = (Arc::clone(shared), Arc::clone(exchange), Arc::clone(&running));
+            let (shared, run, running) = (Arc::clone(shared), Arc::clone(run), Arc::clone(&running));
             let alive = alive.clone();
             move || {
-                work(&shared, &exchange, &running);
+                work(&shared, &*run, &running);
                 drop(alive);
             }
         };
@@ -166,7 +174,7 @@ impl Threads {
 }
 
 /// The life of a worker: one request after the other until the queue is closed.
-fn work(shared: &Shared, exchange: &Exchange, running: &Mutex<Option<Arc<Job>>>) {
+fn work(shared: &Shared, run: &Run, running: &Mutex<Option<Arc<Job>>>) {
     for Queued { job, request, asked_at, turn } in &shared.jobs {
         *lock(running) = Some(Arc::clone(&job));
         // After the line above: `close` either sees the job there, or is seen here.
@@ -179,7 +187,7 @@ fn work(shared: &Shared, exchange: &Exchange, running: &Mutex<Option<Arc<Job>>>)
             let result = {
                 let _entered = current::enter(Arc::clone(&job));
                 // ureq asserts what it believes to be impossible. A worker has to outlive that.
-                catch_unwind(AssertUnwindSafe(|| exchange.run(request))).unwrap_or(Err(TransportError::Panicked))
+                catch_unwind(AssertUnwindSafe(|| run(request))).unwrap_or(Err(TransportError::Panicked))
             };
             shared.busy.fetch_sub(1, Ordering::Relaxed);
             result.map(|mut response| {
@@ -200,3 +208,71 @@ fn work(shared: &Shared, exchange: &Exchange, running: &Mutex<Option<Arc<Job>>>)
 
 /// Enough for a TLS handshake in a debug build, several times over.
 const STACK_BYTES: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use async_lock::Semaphore;
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    /// Sends one request through the workers, stopped beforehand if so wished.
+    fn send(workers: &Workers, turns: &Arc<Semaphore>, url: &str, stop: bool) -> Arc<Job> {
+        let job = Arc::new(Job::default());
+        if stop {
+            job.stop(Stop::Abandoned);
+        }
+        let turn = block_on(turns.acquire_arc());
+        workers.submit(Queued::new(Arc::clone(&job), Request::new(url), Instant::now(), turn)).unwrap();
+        job
+    }
+
+    fn result(job: &Job) -> Result<u16, TransportError> {
+        block_on(poll_fn(|cx| job.poll_result(cx))).map(|response| response.status)
+    }
+
+    #[test]
+    fn a_panic_ends_its_request_and_not_its_worker() {
+        let run = |request: Request| match request.url.as_str() {
+            "panic" => panic!("as an assertion in the HTTP library would"),
+            _ => Ok(Response::new(200)),
+        };
+        let workers = Workers::new(1, Arc::new(run));
+        let turns = Arc::new(Semaphore::new(1));
+        assert_eq!(result(&send(&workers, &turns, "panic", false)), Err(TransportError::Panicked));
+        assert_eq!(result(&send(&workers, &turns, "good", false)), Ok(200));
+        assert_eq!((workers.count(), workers.busy()), (1, 0));
+        assert_eq!(workers.close(Duration::from_secs(5)), 0);
+    }
+
+    #[test]
+    fn a_request_given_up_in_the_queue_is_not_run_and_gives_its_turn_back() {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let run = {
+            let ran = Arc::clone(&ran);
+            move |_: Request| {
+                ran.fetch_add(1, Ordering::SeqCst);
+                Ok(Response::new(200))
+            }
+        };
+        let workers = Workers::new(1, Arc::new(run));
+        let turns = Arc::new(Semaphore::new(1));
+        send(&workers, &turns, "given up", true);
+        // There is one turn, so this waits until the worker has passed the other by.
+        assert_eq!(result(&send(&workers, &turns, "wanted", false)), Ok(200));
+        assert_eq!(ran.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn threads_are_started_only_as_they_are_needed() {
+        let workers = Workers::new(3, Arc::new(|_: Request| Ok(Response::new(200))));
+        let turns = Arc::new(Semaphore::new(3));
+        assert_eq!(workers.count(), 0);
+        for _ in 0..5 {
+            assert_eq!(result(&send(&workers, &turns, "one after the other", false)), Ok(200));
+        }
+        assert_eq!(workers.count(), 1);
+    }
+}
