@@ -155,7 +155,7 @@ impl Archive {
                     reader.read(&entry, &mut tile)?;
                     for id in entry.id..entry.id + u64::from(entry.run) {
                         // Beyond the deepest zoom there are ids, but no tiles.
-                        if let Ok(id) = TileId::from_pmtiles_id(id) {
+                        if let Ok(id) = TileId::from_hilbert_id(id) {
                             each(id, &tile).map_err(Stop::Each)?;
                         }
                     }
@@ -183,7 +183,7 @@ impl<E> From<PmtilesError> for Stop<E> {
 }
 
 fn read_pmtiles(reader: &mut Reader, id: TileId) -> Result<Option<Vec<u8>>, PmtilesError> {
-    let Some(entry) = reader.find(id.pmtiles_id())? else { return Ok(None) };
+    let Some(entry) = reader.find(id.hilbert_id())? else { return Ok(None) };
     let mut tile = Vec::new();
     reader.read(&entry, &mut tile)?;
     Ok(Some(tile))

@@ -22,8 +22,7 @@ pub use shard::{Shard, ShardError};
 use walk::Walk;
 pub use zooms::{ZoomError, ZoomSet};
 
-use crate::TileId;
-use crate::tile::TileError;
+use crate::{TileError, TileId};
 
 /// The tiles of some regions at some zooms, or one shard of them.
 ///

@@ -10,11 +10,10 @@ mod mbtiles;
 mod metadata;
 mod pmtiles;
 pub mod sink;
-mod tile;
 pub mod verify;
 
 pub use files::Durability;
 pub use format::TileFormat;
 pub use metadata::Metadata;
 pub use pmtiles::{DirectoryError, HeaderError, PmtilesError};
-pub use tile::{TileError, TileId};
+pub use tidegate_core::{TileId, tile::TileError};

@@ -62,7 +62,7 @@ impl PmtilesSink {
 
     pub(super) fn put(&mut self, tile: TileId, bytes: &[u8]) -> Result<(), SinkError> {
         let packed = TileFormat::of(bytes).pack(bytes);
-        self.log.append(tile.pmtiles_id(), &packed).map_err(|error| SinkError::io("write a tile to", &self.path, error))
+        self.log.append(tile.hilbert_id(), &packed).map_err(|error| SinkError::io("write a tile to", &self.path, error))
     }
 
     pub(super) fn finish(mut self) -> Result<(), SinkError> {
@@ -135,7 +135,7 @@ impl PmtilesSink {
 
 impl HeldPmtiles {
     pub(super) fn has(&mut self, tile: TileId) -> Result<bool, SinkError> {
-        let id = tile.pmtiles_id();
+        let id = tile.hilbert_id();
         let failed = |error| SinkError::io("look for a tile in", &self.path, error);
         if self.logged.seek(&id.to_be_bytes()).map_err(failed)? == Some(id.to_be_bytes()) {
             return Ok(true);

@@ -39,10 +39,10 @@ pub(super) fn verify(path: &Path, tally: &mut Tally<'_>) -> Result<(), PmtilesEr
         data_end = data_end.max(entry.offset + u64::from(entry.length));
         reader.read(&entry, &mut tile)?;
         for id in entry.id..next_id {
-            match TileId::from_pmtiles_id(id) {
+            match TileId::from_hilbert_id(id) {
                 Ok(id) => {
                     tally.add(id, &tile);
-                    if id.pmtiles_id() == entry.id {
+                    if id.hilbert_id() == entry.id {
                         tally.check(id, &tile);
                     }
                 }

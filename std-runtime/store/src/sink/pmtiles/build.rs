@@ -119,7 +119,7 @@ fn latest(mut records: Sorted<36>, folder: &Path) -> io::Result<(Sorted<28>, Opt
             continue;
         }
         last = Some(id);
-        let tile = TileId::from_pmtiles_id(id).map_err(io::Error::other)?;
+        let tile = TileId::from_hilbert_id(id).map_err(io::Error::other)?;
         extent = Some(extent.map_or(Extent::of(tile), |extent| extent.with(tile)));
         let blob = Blob::from_bytes(&record[16..]);
         by_content.push(pack([
