@@ -166,6 +166,22 @@ impl UrlTemplate {
         host::is_public(&self.host)
     }
 
+    /// The extension of the tiles' names, where the last part of the path has one: `png` of `/{z}/{x}/{y}.png?key=…`.
+    ///
+    /// ```
+    /// use tidegate::template::UrlTemplate;
+    ///
+    /// let extension = |text| UrlTemplate::parse(text).map(|template| template.extension().map(str::to_owned));
+    /// assert_eq!(extension("https://tiles.example.org/{z}/{x}/{y}{r}.webp?key=k"), Ok(Some("webp".to_owned())));
+    /// assert_eq!(extension("https://tiles.example.org/{z}/{x}/{y}"), Ok(None));
+    /// ```
+    #[must_use]
+    pub fn extension(&self) -> Option<&str> {
+        let path = self.shown.split(['?', '#']).next()?;
+        let (_, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
+        (!extension.is_empty() && extension.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(extension)
+    }
+
     /// True for the tile servers of the OpenStreetMap Foundation, whose policy forbids bulk use.
     #[must_use]
     pub fn is_openstreetmap(&self) -> bool {

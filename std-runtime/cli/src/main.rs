@@ -1,2 +1,19 @@
 //! The `tidegate` command.
-fn main() {}
+
+mod args;
+mod bench;
+mod exit;
+mod fetch;
+mod guard;
+mod interrupt;
+mod log;
+mod mock;
+mod output;
+mod print_config;
+mod source;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    args::run(std::env::args_os(), &mut output::Output::terminal())
+}

@@ -1,0 +1,248 @@
+//! What can be given on the command line, and which subcommand it goes to.
+
+use std::{ffi::OsString, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidegate::config::{
+    CONCURRENCY_MAX, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN, parse_count, parse_duration,
+};
+use tidegate_core::rate::Rate;
+
+use crate::{
+    bench,
+    exit::{Exit, Fatal, HELP},
+    fetch, log, mock,
+    output::Output,
+};
+
+/// Fetches, mirrors and benchmarks map tiles without overwhelming the server, losing work or lying about the result.
+///
+/// Without a subcommand: a benchmark against a tile server of its own.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = HELP, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    logging: Logging,
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    bench: bench::BenchArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fetch a number of tiles and report throughput and latency
+    #[command(after_help = HELP)]
+    Bench(bench::BenchArgs),
+    /// Fetch the tiles of an area into a directory or an archive
+    #[command(after_help = HELP)]
+    Fetch(fetch::FetchArgs),
+    /// Serve tiles, as badly as asked to
+    Mock(mock::MockArgs),
+}
+
+#[derive(Debug, Args)]
+struct Logging {
+    /// More log lines; twice for every failed attempt, three times for every attempt
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// No log lines and no progress
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// How log lines look
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    log_format: log::Format,
+}
+
+/// The form of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Where tiles come from, and how hard it is tried.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Where tiles are, as in https://host/{z}/{x}/{y}.png; without placeholders /{z}/{x}/{y}.png is appended. The embedded
+    /// server where absent [env: TILE_BASE_URL]
+    #[arg(long, visible_alias = "url", value_name = "URL")]
+    pub(crate) url_template: Option<String>,
+    /// Settings that belong together; see --print-config
+    #[arg(long, value_enum)]
+    pub(crate) preset: Option<PresetArg>,
+    /// The most attempts in flight, 1 to 200 [env: MAX_CONCURRENCY]
+    #[arg(short = 'c', long, visible_alias = "concurrency", value_name = "N", value_parser = concurrency)]
+    pub(crate) max_concurrency: Option<u16>,
+    /// How long one attempt may take, from its admission: 500ms, 10s, 2m; a bare number is seconds [env: TIMEOUT_SECONDS]
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    pub(crate) timeout: Option<Duration>,
+    /// Further attempts after the first, 0 to 254: attempts are one more than this [env: RETRIES]
+    #[arg(long, value_name = "N", value_parser = retries)]
+    pub(crate) retries: Option<u8>,
+    /// A fixed rate of attempts, as in 50/s or 600/m, instead of the preset's
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) rate: Option<Rate>,
+    /// End after this time with what is done by then
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(crate) global_timeout: Option<Duration>,
+    /// The most connections open at once, 1 to 200
+    #[arg(long, value_name = "N", default_value = "100", value_parser = concurrency)]
+    pub(crate) max_connections: u16,
+    /// The most idle connections kept, 0 to 200
+    #[arg(long, value_name = "N", default_value = "20", value_parser = idle)]
+    pub(crate) max_idle_connections: u16,
+    /// How long an idle connection is kept
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
+    pub(crate) max_idle_age: Duration,
+    /// What this client calls itself; give a way to reach you when you use other people's servers
+    #[arg(short = 'A', long, value_name = "TEXT")]
+    pub(crate) user_agent: Option<String>,
+    /// A header for each request, as in "X-Api-Key: value"; may be given several times
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Send the correlation id of each attempt as x-correlation-id: only to servers that are yours
+    #[arg(long)]
+    pub(crate) send_correlation_id: bool,
+    /// Where randomness starts from; drawn and printed where absent
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Print every setting in force with its origin, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+/// The presets by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PresetArg {
+    /// Fixed concurrency, no rate limit, 2 quick retries
+    Ancestor,
+    /// Everything adapts; for servers that are yours or paid for
+    Bulk,
+    /// At most 4 a second and 6 at once; for public hosts
+    Polite,
+}
+
+impl From<PresetArg> for Preset {
+    fn from(preset: PresetArg) -> Self {
+        match preset {
+            PresetArg::Ancestor => Self::Ancestor,
+            PresetArg::Bulk => Self::Bulk,
+            PresetArg::Polite => Self::Polite,
+        }
+    }
+}
+
+impl SourceArgs {
+    /// The settings in force: flags over the environment over the preset.
+    pub(crate) fn settings(&self, preset: Preset) -> Result<Settings, Fatal> {
+        let environment = Overrides::from_environment(|name| std::env::var(name).ok()).map_err(Fatal::usage)?;
+        let flags = Overrides {
+            max_concurrency: self.max_concurrency,
+            timeout: self.timeout,
+            retries: self.retries,
+            rate: self.rate,
+            url: self.url_template.clone(),
+        };
+        let preset = self.preset.map_or(preset, Preset::from);
+        Ok(Settings::layered(preset, &environment, &flags))
+    }
+}
+
+/// Runs the command line and says how it ended.
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>, output: &mut Output) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, output),
+    };
+    log::start(cli.logging.log_format, cli.logging.verbose, cli.logging.quiet);
+    let result = match cli.command {
+        None => bench::run(&cli.bench, output),
+        Some(Command::Bench(args)) => bench::run(&args, output),
+        Some(Command::Fetch(args)) => fetch::run(&args, cli.logging.quiet, output),
+        Some(Command::Mock(args)) => mock::run(&args, output),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(fatal) => {
+            output.message(&format!("tidegate: {fatal}"));
+            fatal.exit.into()
+        }
+    }
+}
+
+fn usage(error: &clap::Error, output: &mut Output) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        output.message(text.trim_end());
+        Exit::Usage.into()
+    } else {
+        // Help and version were asked for: a result.
+        let _unsaid = output.result(text.trim_end());
+        Exit::Complete.into()
+    }
+}
+
+fn count(value: &str, least: u64, most: u64) -> Result<u64, String> {
+    parse_count("", value, least, most).map_err(|bad| format!("{}; {}", bad.problem, bad.fix))
+}
+
+fn concurrency(value: &str) -> Result<u16, String> {
+    count(value, 1, CONCURRENCY_MAX.into()).map(|count| count as u16)
+}
+
+fn idle(value: &str) -> Result<u16, String> {
+    count(value, 0, CONCURRENCY_MAX.into()).map(|count| count as u16)
+}
+
+fn retries(value: &str) -> Result<u8, String> {
+    count(value, 0, RETRIES_MAX.into()).map(|count| count as u8)
+}
+
+fn timeout(value: &str) -> Result<Duration, String> {
+    duration(value, TIMEOUT_MIN, TIMEOUT_MAX)
+}
+
+fn span(value: &str) -> Result<Duration, String> {
+    duration(value, Duration::from_millis(1), Duration::from_secs(30 * 86_400))
+}
+
+fn duration(value: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    parse_duration("", value, least, most).map_err(|bad| format!("{}; {}", bad.problem, bad.fix))
+}
+
+/// `50/s`, `600/m`, `5000/h`; a bare number is per second.
+fn rate(value: &str) -> Result<Rate, String> {
+    let (number, unit) = value.split_once('/').unwrap_or((value, "s"));
+    let period = match unit.trim() {
+        "s" => Duration::from_secs(1),
+        "m" | "min" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3_600),
+        _ => return Err("not a rate; give a number per second, minute or hour, as in 50/s, 600/m, 5000/h".to_owned()),
+    };
+    let most = 1_000_000 * period.as_secs();
+    Ok(Rate { count: count(number, 1, most.min(u32::MAX.into()))? as u32, period })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rates_are_read_per_second_minute_and_hour() {
+        assert_eq!(rate("50/s"), Ok(Rate::per_second(50)));
+        assert_eq!(rate("50"), Ok(Rate::per_second(50)));
+        assert_eq!(rate("600/m"), Ok(Rate { count: 600, period: Duration::from_secs(60) }));
+        assert!(rate("0/s").is_err_and(|text| text.contains("give 1 to 1000000")));
+        assert!(rate("50/week").is_err_and(|text| text.contains("50/s, 600/m, 5000/h")));
+    }
+}

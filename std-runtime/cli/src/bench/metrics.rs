@@ -1,0 +1,108 @@
+//! The figures of a run, under names that stay.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value, json};
+use tidegate::{
+    fetch::{TileOutcome, TileReport},
+    ledger::Ledger,
+    upstream::Status,
+};
+use tidegate_lab::measure::percentile::Summary;
+
+/// Latencies as they come in, in microseconds.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    tiles_us: Vec<u64>,
+    failed_us: Vec<u64>,
+    attempts_us: Vec<u64>,
+    queue_us: Vec<u64>,
+}
+
+impl Samples {
+    pub(super) fn record(&mut self, report: &TileReport) {
+        self.queue_us.push(micros(report.queue_wait));
+        self.attempts_us.extend(report.attempts.iter().map(|attempt| micros(attempt.latency)));
+        match report.outcome {
+            TileOutcome::Fetched(_) | TileOutcome::Empty => self.tiles_us.push(micros(report.latency)),
+            TileOutcome::Failed(_) => self.failed_us.push(micros(report.latency)),
+            TileOutcome::Cancelled => {}
+        }
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The figures of a run, beside its ledger.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    pub(super) wall: Duration,
+    /// From the first grant to the verified result, retries included.
+    pub(super) tiles: Summary,
+    /// The same of tiles that were given up.
+    pub(super) failed: Summary,
+    pub(super) attempts: Summary,
+    pub(super) queue: Summary,
+    pub(super) status: Status,
+    /// Latencies of tiles, sorted.
+    pub(super) tiles_us: Vec<u64>,
+}
+
+impl Metrics {
+    pub(super) fn new(mut samples: Samples, wall: Duration, status: Status) -> Self {
+        Self {
+            wall,
+            tiles: Summary::of(&mut samples.tiles_us),
+            failed: Summary::of(&mut samples.failed_us),
+            attempts: Summary::of(&mut samples.attempts_us),
+            queue: Summary::of(&mut samples.queue_us),
+            status,
+            tiles_us: samples.tiles_us,
+        }
+    }
+
+    /// Tiles that came to a good end, per second.
+    pub(super) fn per_second(&self, ledger: &Ledger) -> f64 {
+        (ledger.fetched + ledger.empty) as f64 / self.wall.as_secs_f64()
+    }
+
+    pub(super) fn to_json(&self, ledger: &Ledger, seed: u64) -> String {
+        let Status { opened, half_opened, closed, limit, interval, in_flight_max, .. } = self.status;
+        let document = json!({
+            "seed": seed,
+            "wall_seconds": self.wall.as_secs_f64(),
+            "metrics": {
+                "requested": ledger.requested,
+                "fetched": ledger.fetched,
+                "revalidated": ledger.revalidated,
+                "stale": ledger.stale,
+                "from_parent": ledger.from_parent,
+                "empty": ledger.empty,
+                "failed": ledger.failed,
+                "cancelled": ledger.cancelled,
+                "attempts": ledger.attempts,
+                "retries": ledger.retries,
+                "requests_per_second": self.per_second(ledger),
+                "bytes": ledger.bytes,
+                "max_in_flight": in_flight_max,
+                "samples": self.tiles.samples,
+                "latency_ms": self.tiles,
+                "attempt_latency_ms": self.attempts,
+                "queue_wait_ms": self.queue,
+                "failed_latency_ms": self.failed,
+            },
+            "failed_by_kind": counts(&ledger.failed_by_kind),
+            "faults_by_kind": counts(&ledger.faults_by_kind),
+            "breaker": { "opened": opened, "half_opened": half_opened, "closed": closed },
+            "limit": limit,
+            "interval_seconds": interval.as_secs_f64(),
+        });
+        format!("{document:#}")
+    }
+}
+
+fn counts(by_kind: &BTreeMap<&'static str, u64>) -> Value {
+    Value::Object(by_kind.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect::<Map<_, _>>())
+}

@@ -1,0 +1,108 @@
+//! The result of a benchmark for people.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use tidegate::config::Settings;
+use tidegate_lab::measure::{
+    histogram::{Row, histogram},
+    percentile::Summary,
+    text::{Micros, PerSecond, Percent},
+};
+
+use super::Run;
+use crate::{
+    output::{Colour, Output, bytes},
+    source::Source,
+};
+
+/// What was measured.
+pub(super) fn title(count: u64, settings: &Settings, source: &Source) -> Vec<String> {
+    let from = match source.embedded {
+        Some(_) => "the embedded tile server".to_owned(),
+        None => source.template.to_string(),
+    };
+    vec![
+        format!("{count} tiles from {from}"),
+        format!(
+            "at most {} at once, {} attempts each, preset {}, seed {}",
+            settings.max_concurrency.value,
+            settings.attempts.value,
+            settings.preset.name(),
+            source.seed
+        ),
+        String::new(),
+    ]
+}
+
+pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<String> {
+    let Run { metrics, ledger, .. } = run;
+    let status = &metrics.status;
+    let good = ledger.fetched + ledger.empty;
+    let share = if ledger.requested == 0 { 0.0 } else { good as f64 / ledger.requested as f64 };
+    let colour = match share {
+        1.0 => Colour::Green,
+        0.99.. => Colour::Yellow,
+        _ => Colour::Red,
+    };
+    let share = output.paint(&Percent(share).to_string(), colour);
+    let mut lines = title;
+    let mut row = |name: &str, value: String| lines.push(format!("  {name:<22}{value}"));
+    row("succeeded", format!("{good} of {} ({share})", ledger.requested));
+    row("  of them empty", ledger.empty.to_string());
+    row("failed", with_kinds(&ledger.failed_by_kind));
+    if ledger.cancelled > 0 {
+        row("cancelled", ledger.cancelled.to_string());
+    }
+    row("attempts", format!("{}, of them {} retries", ledger.attempts, ledger.retries));
+    row("  that went wrong", with_kinds(&ledger.faults_by_kind));
+    let rate = PerSecond(metrics.per_second(ledger));
+    row("throughput", format!("{rate} over {}", Micros(metrics.wall.as_micros() as u64)));
+    row("received", bytes(ledger.bytes));
+    row("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit));
+    row(
+        "breaker",
+        match status.opened {
+            0 => "never opened".to_owned(),
+            opened => format!("opened {opened}, half-opened {}, closed {} times", status.half_opened, status.closed),
+        },
+    );
+    lines.push(String::new());
+    lines.push(format!("  {:<22}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}", "", "p50", "p90", "p95", "p99", "max", "mean"));
+    lines.push(percentiles("tile latency", &metrics.tiles));
+    lines.push(percentiles("attempt latency", &metrics.attempts));
+    lines.push(percentiles("queue wait", &metrics.queue));
+    if metrics.failed.samples > 0 {
+        lines.push(percentiles("latency of the failed", &metrics.failed));
+    }
+    lines.push("  tile latency: first grant to verified result. ~ few samples, – too few".to_owned());
+    lines.extend(bars(&metrics.tiles_us));
+    lines
+}
+
+fn percentiles(name: &str, summary: &Summary) -> String {
+    let Summary { p50, p90, p95, p99, max, mean, .. } = summary;
+    let [max, mean] = [max, mean].map(|us| us.map_or("–".to_owned(), |us| Micros(us).to_string()));
+    format!("  {name:<22}{p50:>10}{p90:>10}{p95:>10}{p99:>10}{max:>10}{mean:>10}")
+}
+
+fn bars(sorted_us: &[u64]) -> Vec<String> {
+    let rows = histogram(sorted_us);
+    let peak = rows.iter().map(|row| row.count).max().unwrap_or(0);
+    let bar = |row: &Row| {
+        let length = row.bar_length(peak, BAR_WIDTH) as usize;
+        format!("  {:>10} {:>8} {}", Micros(row.up_to_us).to_string(), row.count, "▪".repeat(length))
+    };
+    let heading = (!rows.is_empty()).then(|| format!("\n  {:>10} {:>8}", "up to", "tiles"));
+    heading.into_iter().chain(rows.iter().map(bar)).collect()
+}
+
+const BAR_WIDTH: u32 = 40;
+
+/// The total, and the kinds it is made of, most frequent first.
+fn with_kinds(by_kind: &BTreeMap<&'static str, u64>) -> String {
+    let mut kinds: Vec<_> = by_kind.iter().collect();
+    kinds.sort_by_key(|&(kind, count)| (Reverse(*count), *kind));
+    let total: u64 = by_kind.values().sum();
+    let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    if kinds.is_empty() { total.to_string() } else { format!("{total}: {}", kinds.join(", ")) }
+}

@@ -1,0 +1,80 @@
+//! The one place that writes to the terminal. Writing can fail (a full disk, a closed pipe) and that never panics.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Where results and messages go: results to standard output, everything else to standard error.
+pub(crate) struct Output {
+    results: Box<dyn Write>,
+    messages: Box<dyn Write>,
+    /// Whether results are painted.
+    colour: bool,
+    /// Whether a line of messages can be rewritten.
+    rewritable: bool,
+}
+
+impl Output {
+    /// The terminal, or whatever the streams are redirected to.
+    pub(crate) fn terminal() -> Self {
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let rewritable = io::stderr().is_terminal();
+        Self { results: Box::new(io::stdout()), messages: Box::new(io::stderr()), colour, rewritable }
+    }
+
+    /// Writes a line of the result.
+    ///
+    /// # Errors
+    /// Where the stream is closed or full.
+    pub(crate) fn result(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.results, "{line}")
+    }
+
+    /// Writes a message. What cannot be said is not said.
+    pub(crate) fn message(&mut self, line: &str) {
+        let _unsaid = writeln!(self.messages, "{line}");
+    }
+
+    /// Whether messages go to a terminal.
+    pub(crate) fn has_terminal(&self) -> bool {
+        self.rewritable
+    }
+
+    /// Shows how far things are, in place of what was shown before where that is possible.
+    pub(crate) fn progress(&mut self, line: &str) {
+        let _unsaid = if self.rewritable {
+            write!(self.messages, "\r{line}\x1b[K").and_then(|()| self.messages.flush())
+        } else {
+            writeln!(self.messages, "{line}")
+        };
+    }
+
+    /// Leaves the last line of progress as it is.
+    pub(crate) fn end_progress(&mut self) {
+        if self.rewritable {
+            self.message("");
+        }
+    }
+
+    /// `text` in green, yellow or red where somebody sees it.
+    pub(crate) fn paint(&self, text: &str, colour: Colour) -> String {
+        if self.colour { format!("\x1b[{}m{text}\x1b[0m", colour as u8) } else { text.to_owned() }
+    }
+}
+
+/// Colours for a share of successes.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Colour {
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+}
+
+/// Bytes in the unit that suits them.
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1_024 => format!("{count} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", count as f64 / 1_024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", count as f64 / 1_073_741_824.0),
+    }
+}

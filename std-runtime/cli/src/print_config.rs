@@ -1,0 +1,70 @@
+//! `--print-config`: every setting in force, and where it came from.
+
+use std::time::Duration;
+
+use tidegate::config::{Origin, Settings};
+use tidegate_core::{RateControl, backoff::BackoffConfig, rate::Rate};
+
+/// The settings as lines: name, value, origin.
+pub(crate) fn lines(settings: &Settings, url: &str) -> Vec<String> {
+    let gate = settings.gate_config();
+    let call = settings.call_config();
+    let breaker = gate.breaker;
+    let preset = Origin::Preset;
+    let limit = if gate.limit.floor == gate.limit.ceiling {
+        format!("fixed at {}", gate.limit.ceiling)
+    } else {
+        format!("adaptive, {} to {}", gate.limit.floor, gate.limit.ceiling)
+    };
+    let budget = gate.budget.map_or("none".to_owned(), |budget| {
+        format!(
+            "{} retries per {} answers, and {} + 1 per {:?}",
+            budget.retries, budget.answers, budget.reserve, budget.reserve_refill
+        )
+    });
+    let opens = format!(
+        "{}/{} of the last {} calls, judged from {} on",
+        breaker.failed.part, breaker.failed.whole, breaker.window, breaker.calls_min
+    );
+    let patience = call.patience.map_or("to the deadline".to_owned(), |patience| format!("{patience:?}"));
+    [
+        ("preset", settings.preset.name().to_owned(), Origin::Flag),
+        ("url-template", url.to_owned(), settings.url.origin),
+        ("max-concurrency", limit, settings.max_concurrency.origin),
+        ("rate", rate(settings.rate.value), settings.rate.origin),
+        ("attempts", settings.attempts.value.to_string(), settings.attempts.origin),
+        ("timeout", format!("{:?}", settings.timeout.value), settings.timeout.origin),
+        ("backoff", backoff(call.backoff), preset),
+        ("backoff when throttled", backoff(call.throttled), preset),
+        ("retry budget", budget, preset),
+        ("breaker opens at", opens, preset),
+        ("breaker stays open for", backoff(breaker.open), preset),
+        ("patience", patience, preset),
+        ("slow after", format!("{:?}", gate.slow_after), settings.timeout.origin),
+        ("lease", format!("{:?}", gate.lease), settings.timeout.origin),
+    ]
+    .map(|(name, value, origin)| format!("{name:<23} {value:<55} {origin}"))
+    .to_vec()
+}
+
+fn rate(control: RateControl) -> String {
+    match control {
+        RateControl::Unlimited => "unlimited".to_owned(),
+        RateControl::Fixed(config) => format!("fixed at {}", per(config.rate)),
+        RateControl::Adaptive(config) => {
+            format!("adaptive from {}, {} to {}", per(config.start), per(config.floor), per(config.ceiling))
+        }
+    }
+}
+
+fn per(rate: Rate) -> String {
+    match rate.period {
+        period if period == Duration::from_secs(1) => format!("{}/s", rate.count),
+        period => format!("{}/{period:?}", rate.count),
+    }
+}
+
+fn backoff(config: BackoffConfig) -> String {
+    format!("{:?} from {:?} up to {:?}, jitter {:?}", config.growth, config.base, config.cap, config.jitter)
+        .to_lowercase()
+}

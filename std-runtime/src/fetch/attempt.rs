@@ -1,0 +1,111 @@
+//! One attempt: a request, its answer, and what that means to the core.
+
+use std::cell::RefCell;
+
+use tidegate_core::{
+    Outcome, Refusal, TileId,
+    drive::Clock,
+    http::{self, QuotaReader},
+};
+
+use super::{CorrelationId, Fault, Fetched, Shared};
+use crate::{
+    transport::{Field, Request, Response, Transport, TransportError},
+    verify::{self, Checked, Expect},
+};
+
+/// Bytes, or what went wrong; nothing did where the server said that there is nothing.
+pub(super) type Made = Result<Fetched, Option<Fault>>;
+
+impl<T, C> Shared<T, C>
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+{
+    pub(super) fn request(&self, id: CorrelationId, tile: TileId, attempts: usize) -> Request {
+        let mut url = String::new();
+        self.parts.template.expand(tile.z(), tile.x(), tile.y(), &mut url);
+        let request = Request::new(url);
+        if self.parts.send_correlation_id {
+            request.header("x-correlation-id", format!("{id}/{}", attempts + 1))
+        } else {
+            request
+        }
+    }
+
+    pub(super) async fn attempt(&self, request: Request) -> (Outcome, Made) {
+        match self.parts.transport.send(request).await {
+            Ok(response) => {
+                self.heed_quota(&response);
+                judge(response, self.parts.expect)
+            }
+            Err(error) => (outcome_of(error), Err(Some(Fault::Transport(error)))),
+        }
+    }
+
+    /// A server that says how much is left is heard before it has to refuse.
+    fn heed_quota(&self, response: &Response) {
+        let mut reader = QuotaReader::new();
+        for field in QUOTA_FIELDS {
+            if let Some(value) = response.headers.get(field) {
+                reader.header(field.name().as_bytes(), value.as_bytes());
+            }
+        }
+        if let Some(quota) = reader.finish(response.headers.get(Field::Date).map(str::as_bytes)) {
+            let upstream = &self.parts.upstream;
+            upstream.control(|gate| gate.observe_quota(upstream.clock().now(), quota));
+        }
+    }
+}
+
+thread_local! {
+    /// What a body unpacks to, while it is looked into: one buffer for all tiles of a thread.
+    static UNPACKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+const QUOTA_FIELDS: [Field; 5] =
+    [Field::RateLimit, Field::RateLimitPolicy, Field::RateLimitLimit, Field::RateLimitRemaining, Field::RateLimitReset];
+
+/// What an answer means. Nothing is a success that was not looked into.
+fn judge(response: Response, expect: Expect) -> (Outcome, Made) {
+    let date = response.headers.get(Field::Date).map(str::as_bytes);
+    let hint = response.headers.get(Field::RetryAfter).and_then(|value| http::retry_after(value.as_bytes(), date));
+    let outcome = http::outcome(response.status, hint);
+    match outcome {
+        Outcome::Success => match UNPACKED.with_borrow_mut(|unpacked| verify::check(&response, &expect, unpacked)) {
+            Ok(Checked::Tile { format, packed }) => (outcome, Ok(Fetched { body: response.body, format, packed })),
+            Ok(Checked::NoTile) => (Outcome::Empty, Err(None)),
+            Err(defect) => (Outcome::Failure, Err(Some(Fault::Defect(defect)))),
+        },
+        Outcome::Empty => (outcome, Err(None)),
+        Outcome::Failure
+        | Outcome::Timeout
+        | Outcome::Throttled { .. }
+        | Outcome::Refused(_)
+        | Outcome::Cancelled
+        | Outcome::Unsent => (outcome, Err(Some(Fault::Status(response.status)))),
+    }
+}
+
+/// What a failed exchange means.
+const fn outcome_of(error: TransportError) -> Outcome {
+    match error {
+        // No server at fault, and no attempt will change it.
+        TransportError::Request(_) => Outcome::Refused(Refusal::Request),
+        TransportError::Redirect(_) => Outcome::Refused(Refusal::Request),
+        TransportError::ShutDown => Outcome::Unsent,
+        TransportError::Timeout { .. } => Outcome::Timeout,
+        TransportError::Resolve
+        | TransportError::Connect(_)
+        | TransportError::Proxy
+        | TransportError::Tls(_)
+        | TransportError::Reset { .. }
+        | TransportError::Closed { .. }
+        | TransportError::IncompleteBody { .. }
+        | TransportError::BodyTooLarge { .. }
+        | TransportError::Protocol
+        | TransportError::Exhausted(_)
+        | TransportError::Io(_)
+        | TransportError::Panicked => Outcome::Failure,
+    }
+}

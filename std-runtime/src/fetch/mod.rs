@@ -1,0 +1,276 @@
+//! Fetching tiles: one, many in order, or a bounded stream as they arrive.
+//!
+//! Data flows one way: a tile becomes a URL, the gate admits an attempt, the transport brings a response, verification
+//! looks into it, and a [`TileReport`] says what came of it. Every decision in between is the core's.
+//!
+//! What is bounded, and by what: attempts in flight by the gate; bodies held by the most attempts the gate can ever admit;
+//! calls alive, those that back off included, by [`ALIVE_PER_SLOT`] times that.
+
+mod attempt;
+mod report;
+mod stream;
+
+pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
+pub use stream::TileStream;
+
+use std::sync::Arc;
+
+use async_lock::{Semaphore, SemaphoreGuardArc};
+use smol::Executor;
+use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
+
+use crate::{
+    clock::{Chance, SystemClock},
+    stop::{Extent, Stop},
+    template::UrlTemplate,
+    transport::Transport,
+    upstream::Upstream,
+    verify::Expect,
+};
+
+/// What a [`Fetcher`] is made of.
+#[derive(Debug)]
+pub struct Parts<T, C = SystemClock> {
+    /// How requests get to the server.
+    pub transport: T,
+    /// The gate they go through.
+    pub upstream: Upstream<C>,
+    /// How often a tile is tried.
+    pub policy: CallPolicy,
+    /// Where a tile is.
+    pub template: UrlTemplate,
+    /// What is expected of a tile's bytes.
+    pub expect: Expect,
+    /// Where jitter comes from.
+    pub chance: Chance,
+    /// Whether requests carry their correlation id: only to hosts that are ours.
+    pub send_correlation_id: bool,
+}
+
+/// Fetches tiles of one source. Cheap to clone; clones share everything.
+#[derive(Debug)]
+pub struct Fetcher<T, C = SystemClock> {
+    shared: Arc<Shared<T, C>>,
+}
+
+impl<T, C> Clone for Fetcher<T, C> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+#[derive(Debug)]
+struct Shared<T, C> {
+    parts: Parts<T, C>,
+    /// Names the run in correlation ids.
+    run: u32,
+    /// One for each body that may be held.
+    slots: Arc<Semaphore>,
+    slot_count: usize,
+    stop: Stop,
+}
+
+/// How many calls are alive for each attempt that may be in flight: those that back off hold no place, and others use
+/// theirs in the meantime.
+pub const ALIVE_PER_SLOT: usize = 4;
+
+impl<T, C> Fetcher<T, C>
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+{
+    /// A fetcher of these parts. `concurrency` is the most attempts that the gate can ever admit at once.
+    pub fn new(parts: Parts<T, C>, concurrency: u16) -> Self {
+        let slot_count = usize::from(concurrency.max(1));
+        let run = (parts.chance.seed() >> 32) as u32 ^ parts.chance.seed() as u32;
+        let slots = Arc::new(Semaphore::new(slot_count));
+        Self { shared: Arc::new(Shared { parts, run, slots, slot_count, stop: Stop::new() }) }
+    }
+
+    /// The gate and its clock.
+    #[must_use]
+    pub fn upstream(&self) -> &Upstream<C> {
+        &self.shared.parts.upstream
+    }
+
+    /// The transport.
+    #[must_use]
+    pub fn transport(&self) -> &T {
+        &self.shared.parts.transport
+    }
+
+    /// The stop that all its work heeds.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.shared.stop
+    }
+
+    /// Fetches one tile, beginning its last attempt before `deadline`.
+    pub async fn fetch(&self, tile: TileId, deadline: Instant) -> TileReport {
+        self.shared.fetch(0, tile, deadline).await.0
+    }
+
+    /// Fetches tiles as they come, in no order, as tasks on `executor`. Tiles are taken from the iterator as they are needed.
+    ///
+    /// At `deadline`, and when [`Fetcher::stop`] is asked to drain, no tile is begun any more; what has begun is reported.
+    pub fn stream(
+        &self,
+        executor: &Arc<Executor<'static>>,
+        tiles: impl Iterator<Item = TileId> + Send + 'static,
+        deadline: Instant,
+    ) -> TileStream {
+        stream::start(&self.shared, executor, tiles, deadline)
+    }
+
+    /// Fetches tiles and returns their reports in the order in which they were asked for, those that were not begun before
+    /// `deadline` as [`TileOutcome::Cancelled`]. Holds every body: for more than a few hundred tiles use [`Fetcher::stream`].
+    pub async fn fetch_all(
+        &self,
+        executor: &Arc<Executor<'static>>,
+        tiles: &[TileId],
+        deadline: Instant,
+    ) -> Vec<TileReport> {
+        let mut reports: Vec<Option<TileReport>> = tiles.iter().map(|_| None).collect();
+        let mut stream = self.stream(executor, tiles.to_vec().into_iter(), deadline);
+        while let Some(report) = stream.next().await {
+            if let Some(place) = usize::try_from(report.id.index).ok().and_then(|index| reports.get_mut(index)) {
+                *place = Some(report);
+            }
+        }
+        let late = |(index, (report, tile)): (usize, (Option<TileReport>, &TileId))| {
+            report.unwrap_or_else(|| self.shared.not_begun(index as u64, *tile))
+        };
+        reports.into_iter().zip(tiles).enumerate().map(late).collect()
+    }
+
+    /// Fetches tiles in batches, one batch after the other, each in order. What fails costs only itself.
+    pub async fn fetch_batches(
+        &self,
+        executor: &Arc<Executor<'static>>,
+        tiles: &[TileId],
+        batch: usize,
+        deadline: Instant,
+        mut done: impl FnMut(Vec<TileReport>),
+    ) {
+        for tiles in tiles.chunks(batch.max(1)) {
+            done(self.fetch_all(executor, tiles, deadline).await);
+        }
+    }
+}
+
+/// How many tiles make a batch where nobody says.
+pub const BATCH: usize = 50;
+
+impl<T, C> Shared<T, C>
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+{
+    const fn not_begun(&self, index: u64, tile: TileId) -> TileReport {
+        TileReport {
+            id: CorrelationId { run: self.run, index },
+            tile,
+            outcome: TileOutcome::Cancelled,
+            attempts: Vec::new(),
+            queue_wait: std::time::Duration::ZERO,
+            latency: std::time::Duration::ZERO,
+        }
+    }
+
+    /// Runs one tile to its end. The guard holds the place of its body.
+    async fn fetch(&self, index: u64, tile: TileId, deadline: Instant) -> (TileReport, Option<SemaphoreGuardArc>) {
+        let clock = self.parts.upstream.clock();
+        let asked_at = clock.now();
+        let mut report = self.not_begun(index, tile);
+        let mut first_grant = None;
+        let mut call = Call::new(&self.parts.policy, deadline);
+        let (end, slot) = self.attempts(&mut call, &mut report, &mut first_grant).await;
+        let now = clock.now();
+        report.queue_wait = first_grant.unwrap_or(now).saturating_since(asked_at);
+        report.latency = first_grant.map_or(std::time::Duration::ZERO, |granted| now.saturating_since(granted));
+        if !matches!(report.outcome, TileOutcome::Fetched(_)) {
+            report.outcome = outcome_of(end, &report.attempts);
+        }
+        log_end(&report);
+        (report, slot)
+    }
+
+    async fn attempts(
+        &self,
+        call: &mut Call<'_>,
+        report: &mut TileReport,
+        first_grant: &mut Option<Instant>,
+    ) -> (End, Option<SemaphoreGuardArc>) {
+        let driver = self.parts.upstream.driver();
+        let clock = self.parts.upstream.clock();
+        loop {
+            // A place for the body before one at the gate: whoever is admitted can receive at once.
+            let Some(slot) = self.stop.or(Extent::Drain, self.slots.acquire_arc()).await else {
+                return (End::Cancelled, None);
+            };
+            let permit = match self.stop.or(Extent::Drain, driver.admit(call)).await {
+                Some(Ok(permit)) => permit,
+                Some(Err(end)) => return (end, None),
+                None => return (End::Cancelled, None),
+            };
+            let started = permit.started();
+            first_grant.get_or_insert(started);
+            let entropy = || self.parts.chance.draw_for(report.id.index, report.attempts.len() as u64);
+            let request = self.request(report.id, report.tile, report.attempts.len());
+            let attempt = driver.attempt(permit, call, entropy, |_until| self.attempt(request));
+            let ended = self.stop.or(Extent::Abort, attempt).await;
+            let latency = clock.now().saturating_since(started);
+            let (next, fault) = match ended {
+                Some((next, Some(Ok(fetched)))) => {
+                    report.outcome = TileOutcome::Fetched(fetched);
+                    (Some(next), None)
+                }
+                Some((next, Some(Err(fault)))) => (Some(next), fault),
+                Some((next @ Next::Done(End::OutOfTime { .. }), None)) if clock.now() >= call.deadline() => {
+                    (Some(next), Some(Fault::CutOff))
+                }
+                Some((next, None)) => (Some(next), Some(Fault::Timeout)),
+                None => (None, Some(Fault::CutOff)),
+            };
+            report.attempts.push(Attempt { latency, fault });
+            log_attempt(report, latency, fault);
+            match next {
+                None => return (End::Cancelled, None),
+                Some(Next::Done(end)) => return (end, Some(slot)),
+                Some(Next::Retry { at }) => {
+                    drop(slot);
+                    if self.stop.or(Extent::Drain, clock.sleep_until(at)).await.is_none() {
+                        return (End::Cancelled, None);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What an end without a body means for the tile.
+fn outcome_of(end: End, attempts: &[Attempt]) -> TileOutcome {
+    let last = attempts.last().and_then(|attempt| attempt.fault);
+    match (end, last) {
+        (End::Empty, _) => TileOutcome::Empty,
+        (End::Cancelled, _) | (End::OutOfTime { .. }, None | Some(Fault::CutOff)) => TileOutcome::Cancelled,
+        (end, last) => TileOutcome::Failed(Failure { end, last }),
+    }
+}
+
+fn log_attempt(report: &TileReport, latency: std::time::Duration, fault: Option<Fault>) {
+    let (id, attempt, ms) = (report.id, report.attempts.len(), latency.as_millis() as u64);
+    match fault {
+        None => tracing::trace!(%id, attempt, ms, "attempt answered"),
+        Some(fault) => tracing::debug!(%id, attempt, ms, %fault, "attempt failed"),
+    }
+}
+
+fn log_end(report: &TileReport) {
+    let (id, tile, attempts) = (report.id, report.tile, report.attempts.len());
+    match &report.outcome {
+        TileOutcome::Failed(failure) => tracing::warn!(%id, %tile, attempts, %failure, "tile given up"),
+        TileOutcome::Fetched(_) | TileOutcome::Empty => tracing::debug!(%id, %tile, attempts, "tile done"),
+        TileOutcome::Cancelled => tracing::debug!(%id, %tile, attempts, "tile cancelled"),
+    }
+}

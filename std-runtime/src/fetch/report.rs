@@ -1,0 +1,186 @@
+//! What came of a tile.
+
+use std::{fmt, time::Duration};
+
+use tidegate_core::{End, TileId};
+
+use crate::{
+    transport::{Body, TransportError},
+    verify::{Defect, Format},
+};
+
+/// Names one tile of one run in logs, reports and (where asked for) request headers, without saying where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CorrelationId {
+    /// Drawn once per run.
+    pub run: u32,
+    /// The tile's place in what was asked for.
+    pub index: u64,
+}
+
+impl fmt::Display for CorrelationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{}", self.run, self.index)
+    }
+}
+
+/// What came of a tile, and what it took.
+#[derive(Debug)]
+pub struct TileReport {
+    /// Its name in the logs.
+    pub id: CorrelationId,
+    /// The tile.
+    pub tile: TileId,
+    /// What came of it.
+    pub outcome: TileOutcome,
+    /// Every attempt, in order.
+    pub attempts: Vec<Attempt>,
+    /// From being asked for to the first grant; to the end, where nothing was granted.
+    pub queue_wait: Duration,
+    /// From the first grant to the verified result, retries and the waits between them included; zero where nothing was
+    /// granted.
+    pub latency: Duration,
+}
+
+/// What came of a tile.
+#[derive(Debug)]
+pub enum TileOutcome {
+    /// Verified bytes.
+    Fetched(Fetched),
+    /// There is nothing there (404, 410, 204).
+    Empty,
+    /// Given up.
+    Failed(Failure),
+    /// Not finished because the run was stopped or its time was over.
+    Cancelled,
+}
+
+/// A tile's bytes, as they were sent, and what they were found to be.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The bytes.
+    pub body: Body,
+    /// What verification found them to be.
+    pub format: Format,
+    /// Whether the bytes are the tile, or gzip with the tile inside.
+    pub packed: bool,
+}
+
+/// Why a tile was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How the call ended.
+    pub end: End,
+    /// What went wrong last; nothing where no attempt was made.
+    pub last: Option<Fault>,
+}
+
+impl Failure {
+    /// The kind of failure: what went wrong last, or how the call ended where nothing was sent.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match (self.last, self.end) {
+            (Some(fault), _) => fault.kind(),
+            (None, End::OutOfPatience { .. }) => "not admitted",
+            (None, End::Barred(_)) => "host refuses access",
+            (None, End::QueueFull) => "queue full",
+            (None, _) => "out of time",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.last {
+            Some(fault) => write!(f, "{}: {fault}", self.end),
+            None => self.end.fmt(f),
+        }
+    }
+}
+
+/// One attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// From its admission to its end.
+    pub latency: Duration,
+    /// What went wrong, if anything did.
+    pub fault: Option<Fault>,
+}
+
+/// What went wrong in an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The server answered with a status that is no tile.
+    Status(u16),
+    /// No complete answer came.
+    Transport(TransportError),
+    /// The answer is not a tile, or not a whole one.
+    Defect(Defect),
+    /// The attempt's time was over.
+    Timeout,
+    /// The attempt was cut off: by a stop, or by the end of the whole run's time.
+    CutOff,
+}
+
+impl Fault {
+    /// The kind, for counting: a few words without numbers from the wire but for the status.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Status(status) => status_kind(status),
+            Self::Transport(error) => transport_kind(error),
+            Self::Defect(_) => "not a whole tile",
+            Self::Timeout => "timeout",
+            Self::CutOff => "cut off",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Transport(error) => error.fmt(f),
+            Self::Defect(defect) => defect.fmt(f),
+            Self::Timeout => f.write_str("the attempt took too long"),
+            Self::CutOff => f.write_str("the attempt was cut off"),
+        }
+    }
+}
+
+const fn status_kind(status: u16) -> &'static str {
+    match status {
+        429 => "status 429",
+        500 => "status 500",
+        502 => "status 502",
+        503 => "status 503",
+        504 => "status 504",
+        401 | 403 => "access refused (401, 403)",
+        408 => "status 408",
+        400..=499 => "other 4xx",
+        501..=599 => "other 5xx",
+        300..=399 => "redirect",
+        _ => "unknown status",
+    }
+}
+
+const fn transport_kind(error: TransportError) -> &'static str {
+    match error {
+        TransportError::Request(_) => "invalid request",
+        TransportError::Resolve => "name not found",
+        TransportError::Connect(_) => "no connection",
+        TransportError::Proxy => "proxy",
+        TransportError::Tls(_) => "TLS",
+        TransportError::Reset { .. } => "connection reset",
+        TransportError::Closed { .. } => "connection closed",
+        TransportError::IncompleteBody { .. } => "incomplete body",
+        TransportError::BodyTooLarge { .. } => "body too large",
+        TransportError::Protocol => "not HTTP",
+        TransportError::Redirect(_) => "redirect",
+        TransportError::Timeout { .. } => "timeout",
+        TransportError::Exhausted(_) => "out of descriptors, threads, memory or ports",
+        TransportError::ShutDown => "shut down",
+        TransportError::Io(_) => "connection failed",
+        TransportError::Panicked => "HTTP library panicked",
+    }
+}

@@ -1,0 +1,102 @@
+//! What was asked for and what came of it, counted twice so that nothing is lost or made up.
+//!
+//! > requested = fetched + revalidated + stale + from_parent + empty + failed + cancelled
+//!
+//! `requested` is counted when a tile is taken up, the rest when its report comes back. One name per thing, here, in JSON
+//! and in metrics.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::fetch::{TileOutcome, TileReport};
+
+/// Counts of tiles and attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Tiles asked for.
+    pub requested: u64,
+    /// Tiles that were fetched and verified.
+    pub fetched: u64,
+    /// Tiles that were already there and still valid (304, or found on disk).
+    pub revalidated: u64,
+    /// Tiles served from before, past their time.
+    pub stale: u64,
+    /// Tiles made from a parent.
+    pub from_parent: u64,
+    /// Tiles of which the server said that there is nothing.
+    pub empty: u64,
+    /// Tiles given up.
+    pub failed: u64,
+    /// Tiles not finished because the run was stopped.
+    pub cancelled: u64,
+    /// Attempts made.
+    pub attempts: u64,
+    /// Attempts beyond the first of their tile.
+    pub retries: u64,
+    /// Bytes of the tiles fetched, as sent.
+    pub bytes: u64,
+    /// Tiles given up, by kind.
+    pub failed_by_kind: BTreeMap<&'static str, u64>,
+    /// Attempts that went wrong, by kind, whether or not the tile came in the end.
+    pub faults_by_kind: BTreeMap<&'static str, u64>,
+}
+
+/// A ledger that does not balance: a defect of tidegate, worth a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the ledger does not balance: {requested} tiles requested, {accounted} accounted for; please report this")]
+pub struct Imbalance {
+    /// Tiles asked for.
+    pub requested: u64,
+    /// Tiles of which something is known.
+    pub accounted: u64,
+}
+
+impl Ledger {
+    /// Counts tiles that are asked for.
+    pub fn request(&mut self, tiles: u64) {
+        self.requested += tiles;
+    }
+
+    /// Counts tiles that will not be begun any more.
+    pub fn cancel(&mut self, tiles: u64) {
+        self.cancelled += tiles;
+    }
+
+    /// Counts what came of one tile.
+    pub fn record(&mut self, report: &TileReport) {
+        match &report.outcome {
+            TileOutcome::Fetched(fetched) => {
+                self.fetched += 1;
+                self.bytes += fetched.body.len() as u64;
+            }
+            TileOutcome::Empty => self.empty += 1,
+            TileOutcome::Failed(failure) => {
+                self.failed += 1;
+                *self.failed_by_kind.entry(failure.kind()).or_default() += 1;
+            }
+            TileOutcome::Cancelled => self.cancelled += 1,
+        }
+        let attempts = report.attempts.len() as u64;
+        self.attempts += attempts;
+        self.retries += attempts.saturating_sub(1);
+        for fault in report.attempts.iter().filter_map(|attempt| attempt.fault) {
+            *self.faults_by_kind.entry(fault.kind()).or_default() += 1;
+        }
+    }
+
+    /// Tiles of which something is known.
+    #[must_use]
+    pub const fn accounted(&self) -> u64 {
+        self.fetched + self.revalidated + self.stale + self.from_parent + self.empty + self.failed + self.cancelled
+    }
+
+    /// Whether every tile asked for is accounted for, once.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub const fn balance(&self) -> Result<(), Imbalance> {
+        let (requested, accounted) = (self.requested, self.accounted());
+        if requested == accounted { Ok(()) } else { Err(Imbalance { requested, accounted }) }
+    }
+}

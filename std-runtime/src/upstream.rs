@@ -1,0 +1,207 @@
+//! One upstream: the core's gate, behind a mutex, with whoever waits for it.
+
+use std::{
+    future::Future,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering},
+    },
+};
+
+use tidegate_core::{
+    Call, CallPolicy, End, Entropy, Gate, Instant, Outcome,
+    breaker::BreakerState,
+    drive::{Clock, Driver, Lock, Turnstile},
+};
+
+use crate::clock::SystemClock;
+
+/// How many calls may wait for one upstream. A fetcher keeps far fewer alive; who runs calls of his own beyond that is
+/// told so by [`End::QueueFull`].
+pub const PLACES: usize = 1024;
+
+/// A gate shared by everything that talks to one upstream, on a clock.
+///
+/// ```
+/// use tidegate::upstream::Upstream;
+/// use tidegate_core::{CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Outcome};
+///
+/// let gate = Gate::new(GateConfig::DEFAULT).expect("the default is valid");
+/// let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
+/// let upstream = Upstream::new(gate);
+/// let mut entropy = std::iter::repeat(Entropy::new(7));
+/// let (end, value) = smol::block_on(upstream.run(
+///     &policy,
+///     upstream.deadline_in(std::time::Duration::from_secs(30)),
+///     || entropy.next().unwrap_or(Entropy::new(0)),
+///     |_until| async { (Outcome::Success, "any operation") },
+/// ));
+/// assert_eq!((end, value), (End::Succeeded, Some("any operation")));
+/// ```
+#[derive(Debug)]
+pub struct Upstream<C = SystemClock> {
+    clock: C,
+    shared: Guarded,
+}
+
+impl Upstream {
+    /// An upstream behind `gate`, on the machine's clock.
+    #[must_use]
+    pub fn new(gate: Gate) -> Self {
+        Self::on(SystemClock::start(), gate)
+    }
+}
+
+impl<C: Clock> Upstream<C> {
+    /// An upstream behind `gate`, on `clock`.
+    pub fn on(clock: C, gate: Gate) -> Self {
+        Self { clock, shared: Guarded::new(gate) }
+    }
+
+    /// Runs any operation under the gate, with retries as `policy` says, until `deadline`.
+    ///
+    /// `attempt` is told when it has to be over, and returns what came of it beside its value. It is dropped at that time.
+    pub async fn run<F, T>(
+        &self,
+        policy: &CallPolicy,
+        deadline: Instant,
+        entropy: impl FnMut() -> Entropy,
+        attempt: impl FnMut(Instant) -> F,
+    ) -> (End, Option<T>)
+    where
+        F: Future<Output = (Outcome, T)>,
+    {
+        self.driver().run(&mut Call::new(policy, deadline), entropy, attempt).await
+    }
+
+    /// The core's driver of this gate, for run loops of one's own.
+    pub const fn driver(&self) -> Driver<'_, C, Guarded> {
+        Driver::new(&self.clock, &self.shared)
+    }
+
+    /// The clock that everything here goes by.
+    pub const fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    /// The instant `span` from now.
+    pub fn deadline_in(&self, span: std::time::Duration) -> Instant {
+        self.clock.now().saturating_add(span)
+    }
+
+    /// Changes the gate (a pause, other settings) and wakes whoever waits for it.
+    pub fn control<R>(&self, change: impl FnOnce(&mut Gate) -> R) -> R {
+        self.driver().control(change)
+    }
+
+    /// What the gate looks like now.
+    pub fn status(&self) -> Status {
+        let Watch { opened, half_opened, closed, in_flight_max, .. } = &self.shared.watch;
+        self.shared.with(|turnstile| {
+            let gate = turnstile.gate();
+            Status {
+                breaker: gate.breaker().state(),
+                limit: gate.limit(),
+                in_flight: gate.in_flight(),
+                in_flight_max: in_flight_max.load(Ordering::Relaxed),
+                interval: gate.interval(),
+                opened: opened.load(Ordering::Relaxed),
+                half_opened: half_opened.load(Ordering::Relaxed),
+                closed: closed.load(Ordering::Relaxed),
+            }
+        })
+    }
+}
+
+/// A gate, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Where the breaker stands.
+    pub breaker: BreakerState,
+    /// How many attempts may be in flight.
+    pub limit: u16,
+    /// How many are.
+    pub in_flight: u16,
+    /// The most there ever were.
+    pub in_flight_max: u16,
+    /// The time between requests at the present rate; zero where the rate is not limited.
+    pub interval: std::time::Duration,
+    /// How often the breaker opened …
+    pub opened: u32,
+    /// … became half-open …
+    pub half_opened: u32,
+    /// … and closed again.
+    pub closed: u32,
+}
+
+/// A turnstile in a mutex that watches what goes through.
+#[derive(Debug)]
+pub struct Guarded {
+    turnstile: Mutex<Turnstile<Gate, PLACES>>,
+    watch: Watch,
+}
+
+impl Guarded {
+    fn new(gate: Gate) -> Self {
+        let watch = Watch { state: AtomicU8::new(name_of(gate.breaker().state()) as u8), ..Watch::default() };
+        Self { turnstile: Mutex::new(Turnstile::new(gate)), watch }
+    }
+}
+
+impl Lock for Guarded {
+    type Inside = Turnstile<Gate, PLACES>;
+
+    fn with<R>(&self, f: impl FnOnce(&mut Self::Inside) -> R) -> R {
+        // Poisoned by a panic elsewhere, the turnstile is whole all the same: no call of the core panics.
+        let mut turnstile = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = f(&mut turnstile);
+        self.watch.note(turnstile.gate());
+        result
+    }
+}
+
+/// What a gate does not count itself. Written under the lock, so plain stores are enough; read without it.
+#[derive(Debug, Default)]
+struct Watch {
+    state: AtomicU8,
+    opened: AtomicU32,
+    half_opened: AtomicU32,
+    closed: AtomicU32,
+    in_flight_max: AtomicU16,
+}
+
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Name {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+const fn name_of(state: BreakerState) -> Name {
+    match state {
+        BreakerState::Closed { .. } => Name::Closed,
+        BreakerState::Open { .. } => Name::Open,
+        BreakerState::HalfOpen { .. } => Name::HalfOpen,
+    }
+}
+
+impl Watch {
+    fn note(&self, gate: &Gate) {
+        let in_flight = gate.in_flight();
+        if in_flight > self.in_flight_max.load(Ordering::Relaxed) {
+            self.in_flight_max.store(in_flight, Ordering::Relaxed);
+        }
+        let name = name_of(gate.breaker().state());
+        if self.state.swap(name as u8, Ordering::Relaxed) == name as u8 {
+            return;
+        }
+        let count = match name {
+            Name::Closed => &self.closed,
+            Name::Open => &self.opened,
+            Name::HalfOpen => &self.half_opened,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(breaker = ?gate.breaker().state(), "breaker");
+    }
+}
