@@ -8,7 +8,7 @@ use futures_lite::future;
 use super::dice::{Dice, Lane};
 use super::head::{Head, Method, Target};
 use super::plan::{Asked, Decision};
-use super::reply::{Framing, Reply, version_fields};
+use super::reply::{Framing, Reply, this_second, version_fields};
 use super::request::Request;
 use super::rules::{Fault, RuleError};
 use super::server::{Next, Server};
@@ -33,7 +33,16 @@ pub(super) async fn answer(wire: &mut Wire, server: &Server, head: &Head, is_tur
     if !decision.wait.is_zero() && wire.pause(decision.wait).await.is_err() {
         return Next::Close;
     }
-    let answer = Answer { wire, server, head, request, decision, dice, is_last: is_last(head) || is_turned_away };
+    let answer = Answer {
+        wire,
+        server,
+        head,
+        request,
+        decision,
+        dice,
+        is_last: is_last(head) || is_turned_away,
+        second: this_second(),
+    };
     answer.perform().await
 }
 
@@ -45,6 +54,8 @@ struct Answer<'a, 'b> {
     decision: Decision,
     dice: Dice,
     is_last: bool,
+    /// Of the answer's date.
+    second: u64,
 }
 
 impl Answer<'_, '_> {
@@ -80,7 +91,7 @@ impl Answer<'_, '_> {
         let reply = match (&self.decision.fault, self.head.method) {
             (Fault::Status { code, retry_after }, _) => {
                 Reply::text(*code, format!("{code}, as the mock server was told\n"))
-                    .with_retry_after(retry_after.as_ref())
+                    .with_retry_after(retry_after.as_ref(), self.second)
             }
             (Fault::Html, Method::Get | Method::Head) => Reply::html(),
             (_, Method::Post | Method::Other) => {
@@ -195,7 +206,7 @@ impl Answer<'_, '_> {
     /// The head in bytes and the body that follows it, none if only the head was asked for.
     fn head_and_body<'r>(&self, reply: &'r Reply, framing: Framing, is_last: bool) -> (Vec<u8>, &'r [u8]) {
         let mut head = Vec::with_capacity(HEAD_BYTES);
-        reply.write_head(&mut head, self.head.is_old, framing, is_last, &self.server.date());
+        reply.write_head(&mut head, self.head.is_old, framing, is_last, &self.server.date(self.second));
         (head, if self.head.method == Method::Head { &[] } else { reply.body() })
     }
 
@@ -237,7 +248,7 @@ async fn tile_reply(server: &Server, head: &Head, fault: &Fault) -> Reply {
 async fn reject(wire: &mut Wire, server: &Server, head: &Head, mut request: Request<'_>, error: &RuleError) -> Next {
     let reply = Reply::text(400, format!("x-mock-fault: {error}\n"));
     let mut bytes = Vec::with_capacity(HEAD_BYTES);
-    reply.write_head(&mut bytes, head.is_old, Framing::Length(reply.body().len()), true, &server.date());
+    reply.write_head(&mut bytes, head.is_old, Framing::Length(reply.body().len()), true, &server.date(this_second()));
     let body = if head.method == Method::Head { &[] } else { reply.body() };
     match wire.send(&bytes, body, None, Some((&mut request, Some(End::Answered(400))))).await {
         Ok(()) => Next::Linger,

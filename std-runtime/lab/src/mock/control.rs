@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::head::{BadHead, Head, Method};
-use super::reply::{Framing, Reply};
+use super::reply::{Framing, Reply, this_second};
 use super::rules::Faults;
 use super::server::{Next, Server};
 use super::wire::Wire;
@@ -75,7 +75,13 @@ async fn read_body(wire: &mut Wire, head: &Head) -> Result<Vec<u8>, BadHead> {
 /// Sends an answer that is counted nowhere.
 async fn send(wire: &mut Wire, server: &Server, head: &Head, reply: &Reply, is_last: bool) -> Next {
     let mut bytes = Vec::with_capacity(512);
-    reply.write_head(&mut bytes, head.is_old, Framing::Length(reply.body().len()), is_last, &server.date());
+    reply.write_head(
+        &mut bytes,
+        head.is_old,
+        Framing::Length(reply.body().len()),
+        is_last,
+        &server.date(this_second()),
+    );
     let body = if head.method == Method::Head { &[] } else { reply.body() };
     match wire.send(&bytes, body, None, None).await {
         Ok(()) if !is_last => Next::KeepOpen,

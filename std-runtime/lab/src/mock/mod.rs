@@ -142,7 +142,7 @@ impl Mock {
     }
 
     /// Stops: nobody is accepted any more, every connection is closed, requests under way are aborted, and the port is
-    /// free. Gives the last counters.
+    /// free. Waits for that, a few milliseconds, and gives the last counters.
     pub fn stop(mut self) -> MockStats {
         self.end();
         self.stats()

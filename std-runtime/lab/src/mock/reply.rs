@@ -61,12 +61,14 @@ impl Reply {
         self
     }
 
-    /// Adds `Retry-After`, counted from now where it is a date.
-    pub(super) fn with_retry_after(self, retry_after: Option<&RetryAfter>) -> Self {
+    /// Adds `Retry-After`, counted from this second where it is a date.
+    pub(super) fn with_retry_after(self, retry_after: Option<&RetryAfter>, second: u64) -> Self {
         match retry_after {
             None => self,
             Some(RetryAfter::Seconds(seconds)) => self.with(&format!("Retry-After: {seconds}\r\n")),
-            Some(RetryAfter::Date(offset)) => self.with(&format!("Retry-After: {}\r\n", date_from_now(*offset))),
+            Some(RetryAfter::Date(offset)) => {
+                self.with(&format!("Retry-After: {}\r\n", http_date(second.saturating_add_signed(*offset))))
+            }
             Some(RetryAfter::Verbatim(text)) => self.with(&format!("Retry-After: {text}\r\n")),
         }
     }
@@ -136,11 +138,14 @@ pub(super) fn version_fields(tag: &str, modified: &str, cache_control: &str) -> 
     fields
 }
 
-/// The date this many seconds from now, on the same second as the `Date` of the answer.
-fn date_from_now(offset: i64) -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let seconds = now.saturating_add_signed(offset);
-    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(DATE_S_MAX)))
+/// Seconds since 1970 by the system's clock.
+pub(super) fn this_second() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// The date so many seconds after 1970 as it is written in a header.
+pub(super) fn http_date(second: u64) -> String {
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(second.min(DATE_S_MAX)))
 }
 
 fn has_body(status: u16) -> bool {
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn heads_are_as_the_protocol_wants_them() {
-        let reply = Reply::text(503, "no\n").with_retry_after(Some(&RetryAfter::Seconds(2)));
+        let reply = Reply::text(503, "no\n").with_retry_after(Some(&RetryAfter::Seconds(2)), 0);
         assert_eq!(
             head_of(&reply, false, Framing::Length(3), false),
             "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: tidegate-mock\r\n\
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn dates_far_away_do_not_break_anything() {
-        assert_eq!(date_from_now(i64::MIN), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(date_from_now(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(http_date(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

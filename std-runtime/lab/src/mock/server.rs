@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::{Arc, MutexGuard};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use async_executor::{LocalExecutor, Task};
@@ -18,7 +18,7 @@ use super::control::control;
 use super::door::Door;
 use super::head::{BadHead, Target};
 use super::plan::Plan;
-use super::reply::{Framing, Reply};
+use super::reply::{Framing, Reply, http_date, this_second};
 use super::rules::{Excess, Faults};
 use super::shared::Shared;
 use super::stats::{Ledger, MockStats};
@@ -80,7 +80,7 @@ impl Server {
             shared,
             tiles,
             config,
-            date: RefCell::default(),
+            date: RefCell::new((0, http_date(0))),
             executor: LocalExecutor::new(),
             seats: RefCell::default(),
             welcome_count: Cell::new(0),
@@ -128,13 +128,11 @@ impl Server {
         &self.config.cache_control
     }
 
-    /// The date as it is written in a header.
-    pub(super) fn date(&self) -> String {
-        let now = SystemTime::now();
-        let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    /// The date of this second as it is written in a header.
+    pub(super) fn date(&self, second: u64) -> String {
         let mut date = self.date.borrow_mut();
-        if date.0 != second || date.1.is_empty() {
-            *date = (second, httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(second)));
+        if date.0 != second {
+            *date = (second, http_date(second));
         }
         date.1.clone()
     }
@@ -246,6 +244,10 @@ impl Server {
         for task in tasks {
             task.cancel().await;
         }
+        // Those that ended or were ended before may not have left yet.
+        while !self.seats.borrow().is_empty() {
+            future::yield_now().await;
+        }
     }
 
     fn close_idle(&self, now: Instant) {
@@ -302,7 +304,7 @@ async fn refuse(wire: &mut Wire, server: &Server, bad: &BadHead) {
     server.ledger().malformed();
     let reply = Reply::text(bad.status, format!("{}\n", bad.reason));
     let mut head = Vec::new();
-    reply.write_head(&mut head, false, Framing::Length(reply.body().len()), true, &server.date());
+    reply.write_head(&mut head, false, Framing::Length(reply.body().len()), true, &server.date(this_second()));
     if wire.send(&head, reply.body(), None, None).await.is_ok() {
         wire.linger().await;
     }
