@@ -1,18 +1,20 @@
 //! Answering a request for a tile, or failing to.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::future;
 
+use super::deliver::{Delivery, deliver, head_bytes};
 use super::dice::{Dice, Lane};
 use super::head::{Head, Method, Target};
 use super::plan::{Asked, Decision};
-use super::reply::{Framing, Reply, this_second, version_fields};
+use super::reply::{Framing, Reply, version_fields};
 use super::request::Request;
 use super::rules::{Fault, RuleError};
 use super::server::{Next, Server};
-use super::stats::End;
+use super::stats::cause;
 use super::wire::Wire;
 
 /// Answers one request, or does to it what the faults in force want.
@@ -33,17 +35,8 @@ pub(super) async fn answer(wire: &mut Wire, server: &Server, head: &Head, is_tur
     if !decision.wait.is_zero() && wire.pause(decision.wait).await.is_err() {
         return Next::Close;
     }
-    let answer = Answer {
-        wire,
-        server,
-        head,
-        request,
-        decision,
-        dice,
-        is_last: is_last(head) || is_turned_away,
-        second: this_second(),
-    };
-    answer.perform().await
+    let is_last = is_last(head) || is_turned_away;
+    Answer { wire, server, head, request, decision, dice, is_last }.perform().await
 }
 
 struct Answer<'a, 'b> {
@@ -54,8 +47,6 @@ struct Answer<'a, 'b> {
     decision: Decision,
     dice: Dice,
     is_last: bool,
-    /// Of the answer's date.
-    second: u64,
 }
 
 impl Answer<'_, '_> {
@@ -90,8 +81,8 @@ impl Answer<'_, '_> {
     async fn reply(&self) -> Reply {
         let reply = match (&self.decision.fault, self.head.method) {
             (Fault::Status { code, retry_after }, _) => {
-                Reply::text(*code, format!("{code}, as the mock server was told\n"))
-                    .with_retry_after(retry_after.as_ref(), self.second)
+                let text = format!("{code}, as the mock server was told\n");
+                Reply::text(*code, text).with_retry_after(retry_after.as_ref())
             }
             (Fault::Html, Method::Get | Method::Head) => Reply::html(),
             (_, Method::Post | Method::Other) => {
@@ -143,26 +134,22 @@ impl Answer<'_, '_> {
     }
 
     async fn whole(mut self, reply: &Reply) -> Next {
-        let (head, body) = self.head_and_body(reply, Framing::Length(reply.body().len()), self.is_last);
-        let end = Some(End::Answered(reply.status));
-        match self.wire.send(&head, body, self.decision.pace, Some((&mut self.request, end))).await {
-            Ok(()) if !self.is_last => Next::KeepOpen,
-            Ok(()) => Next::Linger,
-            Err(_) => Next::Close,
-        }
+        let delivery = Delivery { head: Some(self.head), is_last: self.is_last, pace: self.decision.pace };
+        deliver(self.wire, self.server, reply, delivery, Some(&mut self.request)).await
     }
 
     /// The head as it should be and a part of the body, and then the end of the connection.
     async fn broken(self, reply: &Reply, next: Next) -> Next {
-        let (head, body) = self.head_and_body(reply, Framing::Length(reply.body().len()), false);
+        let body = reply.body();
+        let head = head_bytes(self.server, reply, Some(self.head), Framing::Length(body.len()), false);
         let cut = &body[..self.cut(body.len())];
         self.send_part(&head, cut, next).await
     }
 
     /// Two chunks: after the first the size of the second is no number, or after the second the last one is missing.
     async fn broken_chunks(self, reply: &Reply) -> Next {
-        let (head, body) = self.head_and_body(reply, Framing::Chunked, false);
-        let (first, second) = body.split_at(self.cut(body.len()));
+        let head = head_bytes(self.server, reply, Some(self.head), Framing::Chunked, false);
+        let (first, second) = reply.body().split_at(self.cut(reply.body().len()));
         let mut chunks = format!("{:x}\r\n", first.len()).into_bytes();
         chunks.extend_from_slice(first);
         if self.dice.below(Lane::Shape, 2) == 0 {
@@ -203,13 +190,6 @@ impl Answer<'_, '_> {
         Next::Close
     }
 
-    /// The head in bytes and the body that follows it, none if only the head was asked for.
-    fn head_and_body<'r>(&self, reply: &'r Reply, framing: Framing, is_last: bool) -> (Vec<u8>, &'r [u8]) {
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        reply.write_head(&mut head, self.head.is_old, framing, is_last, &self.server.date(self.second));
-        (head, if self.head.method == Method::Head { &[] } else { reply.body() })
-    }
-
     /// How much of a body is left where it is cut: at least a byte, and at least one is missing.
     fn cut(&self, length: usize) -> usize {
         match length {
@@ -219,7 +199,7 @@ impl Answer<'_, '_> {
     }
 
     /// The name under which the fault is counted.
-    fn cause(&self) -> std::borrow::Cow<'static, str> {
+    fn cause(&self) -> Cow<'static, str> {
         self.decision.cause.map_or_else(|| self.decision.fault.name(), Into::into)
     }
 }
@@ -247,13 +227,8 @@ async fn tile_reply(server: &Server, head: &Head, fault: &Fault) -> Reply {
 /// Says that the fault that was asked for is none.
 async fn reject(wire: &mut Wire, server: &Server, head: &Head, mut request: Request<'_>, error: &RuleError) -> Next {
     let reply = Reply::text(400, format!("x-mock-fault: {error}\n"));
-    let mut bytes = Vec::with_capacity(HEAD_BYTES);
-    reply.write_head(&mut bytes, head.is_old, Framing::Length(reply.body().len()), true, &server.date(this_second()));
-    let body = if head.method == Method::Head { &[] } else { reply.body() };
-    match wire.send(&bytes, body, None, Some((&mut request, Some(End::Answered(400))))).await {
-        Ok(()) => Next::Linger,
-        Err(_) => Next::Close,
-    }
+    let delivery = Delivery { head: Some(head), is_last: is_last(head), pace: None };
+    deliver(wire, server, &reply, delivery, Some(&mut request)).await
 }
 
 /// What a request gets whose connection is one too many.
@@ -261,7 +236,7 @@ fn turned_away(head: &Head) -> (Decision, Dice) {
     let decision = Decision {
         wait: Duration::ZERO,
         fault: Fault::Status { code: 503, retry_after: None },
-        cause: Some("connections"),
+        cause: Some(cause::CONNECTIONS),
         pace: None,
         fields: String::new(),
     };
@@ -272,9 +247,6 @@ fn turned_away(head: &Head) -> (Decision, Dice) {
 fn is_last(head: &Head) -> bool {
     !head.keep_alive || head.body_bytes > 0
 }
-
-/// Heads have about 300 bytes.
-const HEAD_BYTES: usize = 512;
 
 /// No client waits that long, and no connection is to be held for ever.
 const HANG_MAX: Duration = Duration::from_secs(600);

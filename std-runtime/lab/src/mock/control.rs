@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::deliver::{Delivery, deliver};
 use super::head::{BadHead, Head, Method};
-use super::reply::{Framing, Reply, this_second};
+use super::reply::Reply;
 use super::rules::Faults;
 use super::server::{Next, Server};
 use super::wire::Wire;
@@ -15,12 +16,13 @@ pub(super) async fn control(wire: &mut Wire, server: &Server, head: &Head, path:
         Ok(body) => (reply(server, head, path, &body), !head.keep_alive),
         Err(bad) => (Reply::text(bad.status, format!("{}\n", bad.reason)), true),
     };
-    send(wire, server, head, &reply, is_last).await
+    let delivery = Delivery { head: Some(head), is_last, pace: None };
+    deliver(wire, server, &reply, delivery, None).await
 }
 
 fn reply(server: &Server, head: &Head, path: &str, body: &[u8]) -> Reply {
     match (path, head.method) {
-        ("/__stats", Method::Get | Method::Head) => match serde_json::to_vec_pretty(&server.stats()) {
+        ("/__stats", Method::Get | Method::Head) => match serde_json::to_vec_pretty(&server.shared().stats()) {
             Ok(mut json) => {
                 json.push(b'\n');
                 Reply::json(json)
@@ -28,10 +30,10 @@ fn reply(server: &Server, head: &Head, path: &str, body: &[u8]) -> Reply {
             Err(error) => Reply::text(500, format!("the counters cannot be written: {error}\n")),
         },
         ("/__reset", Method::Post) => {
-            server.reset();
+            server.shared().reset();
             Reply::text(200, "reset\n")
         }
-        ("/__faults", Method::Get | Method::Head) => Reply::text(200, server.plan().faults().to_string()),
+        ("/__faults", Method::Get | Method::Head) => Reply::text(200, server.shared().plan().faults().to_string()),
         ("/__faults", Method::Post) => set_faults(server, body, head.is_toml),
         ("/__stats" | "/__reset" | "/__faults", _) => {
             Reply::text(405, "ask for /__stats and /__faults with GET, for /__reset and /__faults with POST\n")
@@ -49,7 +51,7 @@ fn set_faults(server: &Server, body: &[u8], is_toml: bool) -> Reply {
     match faults {
         Ok(faults) => {
             let said = faults.to_string();
-            server.set_faults(faults);
+            server.shared().set_faults(faults);
             Reply::text(200, said)
         }
         Err(error) => {
@@ -70,24 +72,6 @@ async fn read_body(wire: &mut Wire, head: &Head) -> Result<Vec<u8>, BadHead> {
         return Err(BadHead { status: 400, reason: "the connection ended inside a body" });
     }
     wire.body(bytes, BODY_TIMEOUT).await
-}
-
-/// Sends an answer that is counted nowhere.
-async fn send(wire: &mut Wire, server: &Server, head: &Head, reply: &Reply, is_last: bool) -> Next {
-    let mut bytes = Vec::with_capacity(512);
-    reply.write_head(
-        &mut bytes,
-        head.is_old,
-        Framing::Length(reply.body().len()),
-        is_last,
-        &server.date(this_second()),
-    );
-    let body = if head.method == Method::Head { &[] } else { reply.body() };
-    match wire.send(&bytes, body, None, None).await {
-        Ok(()) if !is_last => Next::KeepOpen,
-        Ok(()) => Next::Linger,
-        Err(_) => Next::Close,
-    }
 }
 
 /// A thousand rules fit into it.

@@ -43,6 +43,7 @@
 mod answer;
 mod config;
 mod control;
+mod deliver;
 mod dice;
 mod door;
 mod head;
@@ -63,15 +64,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use async_channel::Sender;
-
 pub use config::{MockConfig, MockError};
 pub use rules::{Faults, RuleError};
 pub use stats::{ConnectionStats, MockStats};
 pub use tiles::{ArchiveError, TileKey, TileSource, TilesError};
 
 use door::Door;
-use server::{Order, Server};
+use server::Server;
 use shared::Shared;
 use tiles::Tiles;
 
@@ -80,7 +79,6 @@ pub struct Mock {
     addr: SocketAddr,
     extension: &'static str,
     shared: Arc<Shared>,
-    orders: Sender<Order>,
     /// Taken when the server stops.
     thread: Option<JoinHandle<()>>,
 }
@@ -97,12 +95,12 @@ impl Mock {
         let door = Door::claim(config.port).map_err(unbound)?;
         let listener = door.open().map_err(unbound)?;
         let (addr, extension) = (door.addr(), tiles.format().extension());
-        let shared = Arc::new(Shared::new(config.faults.clone(), Instant::now()));
         let (orders, inbox) = async_channel::bounded(ORDERS_MAX);
-        let (on_thread, looks) = (shared.clone(), orders.clone());
-        let serve = move || Server::new(on_thread, tiles, config, looks).run(&door, listener, &inbox);
+        let shared = Arc::new(Shared::new(config.faults.clone(), Instant::now(), orders));
+        let on_thread = shared.clone();
+        let serve = move || Server::new(on_thread, tiles, config).run(&door, listener, &inbox);
         let thread = std::thread::Builder::new().name("mock".to_owned()).spawn(serve).map_err(MockError::Thread)?;
-        Ok(Self { addr, extension, shared, orders, thread: Some(thread) })
+        Ok(Self { addr, extension, shared, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -117,7 +115,7 @@ impl Mock {
 
     /// What it has seen and done so far. Whoever has read the last byte of an answer finds that answer counted.
     pub fn stats(&self) -> MockStats {
-        self.shared.ledger.snapshot(Instant::now())
+        self.shared.stats()
     }
 
     /// The faults in force.
@@ -130,7 +128,6 @@ impl Mock {
     pub fn set_faults(&self, faults: Faults) -> Result<(), RuleError> {
         faults.validate()?;
         self.shared.set_faults(faults);
-        self.look();
         Ok(())
     }
 
@@ -138,7 +135,6 @@ impl Mock {
     /// received after the reset.
     pub fn reset(&self) {
         self.shared.reset();
-        self.look();
     }
 
     /// Stops: nobody is accepted any more, every connection is closed, requests under way are aborted, and the port is
@@ -148,15 +144,10 @@ impl Mock {
         self.stats()
     }
 
-    fn look(&self) {
-        // A full channel already holds an order to look.
-        let _ = self.orders.try_send(Order::Look);
-    }
-
     fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // If the thread has ended by a panic, it has said so itself.
-            let _ = self.orders.send_blocking(Order::Stop);
+            self.shared.stop();
+            // If it has ended by a panic, it has said so itself.
             let _ = thread.join();
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::dice::{Dice, Lane};
 use super::meter::{Meter, Reading};
 use super::rules::{Fault, Faults, OutageKind, Pace, RateHeaders, RateLimit, RetryAfter, RetryForm};
+use super::stats::cause;
 use super::tiles::TileKey;
 use super::workers::Workers;
 
@@ -47,10 +48,12 @@ pub(super) struct Decision {
 
 impl Plan {
     pub(super) fn new(faults: Faults, now: Instant) -> Self {
-        let mut sum = 0;
-        let bands = faults.shares.values().map(|share| {
-            sum += u64::from(share.millionths);
-            (sum, share.fault.clone())
+        let mut shares = faults.shares.clone();
+        // Whoever writes the same shares in another order gets the same faults.
+        shares.sort_by_cached_key(|share| share.fault.to_string());
+        let bands = shares.into_iter().scan(0, |sum, share| {
+            *sum += u64::from(share.millionths);
+            Some((*sum, share.fault))
         });
         Self {
             bands: bands.collect(),
@@ -117,14 +120,14 @@ impl Plan {
                 OutageKind::Refuse => Fault::Reset,
                 OutageKind::Every(fault) => fault.clone(),
             };
-            return Some(("outage", fault));
+            return Some((cause::OUTAGE, fault));
         }
         if let (Some(limit), Some(meter)) = (self.faults.rate, &mut self.meter) {
             let reading = meter.take(now);
             decision.fields = quota_fields(&limit, &reading);
             if !reading.is_allowed {
                 return Some((
-                    "rate",
+                    cause::RATE,
                     Fault::Status { code: 429, retry_after: retry_after(limit.retry_after, reading.reset) },
                 ));
             }
@@ -132,7 +135,7 @@ impl Plan {
         if let (Some(pool), Some(workers)) = (self.faults.pool, &mut self.workers) {
             match workers.take_on(now, pool.service.sample(dice.pair(Lane::Service))) {
                 Some(done_after) => decision.wait = done_after,
-                None => return Some(("pool", Fault::Status { code: 503, retry_after: None })),
+                None => return Some((cause::POOL, Fault::Status { code: 503, retry_after: None })),
             }
         }
         None

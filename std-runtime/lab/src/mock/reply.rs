@@ -9,6 +9,8 @@ use super::tiles::{Format, Tile};
 /// An answer: status, header fields and body.
 pub(super) struct Reply {
     pub(super) status: u16,
+    /// When it was made, in seconds after 1970.
+    pub(super) second: u64,
     content_type: &'static str,
     is_gzip: bool,
     /// More header fields, each with its line end.
@@ -33,18 +35,18 @@ impl Reply {
     /// A tile and what tells its version.
     pub(super) fn tile(tile: Tile, format: Format, version: Vec<u8>) -> Self {
         let is_gzip = format == Format::Pbf && tile.is_gzip();
-        Self { status: 200, content_type: format.content_type(), is_gzip, fields: version, body: Body::Tile(tile) }
+        Self { is_gzip, fields: version, body: Body::Tile(tile), ..Self::bare(200, format.content_type()) }
     }
 
     /// What the client has is still good.
     pub(super) fn not_modified(version: Vec<u8>) -> Self {
-        Self { status: 304, content_type: "", is_gzip: false, fields: version, body: Body::None }
+        Self { fields: version, ..Self::bare(304, "") }
     }
 
     /// A line of text; 204 and 304 go without it.
     pub(super) fn text(status: u16, text: impl Into<String>) -> Self {
         let body = if has_body(status) { Body::Made(text.into().into_bytes()) } else { Body::None };
-        Self { status, content_type: "text/plain; charset=utf-8", is_gzip: false, fields: Vec::new(), body }
+        Self { body, ..Self::bare(status, "text/plain; charset=utf-8") }
     }
 
     pub(super) fn html() -> Self {
@@ -52,7 +54,12 @@ impl Reply {
     }
 
     pub(super) fn json(bytes: Vec<u8>) -> Self {
-        Self { content_type: "application/json", body: Body::Made(bytes), ..Self::text(200, "") }
+        Self { body: Body::Made(bytes), ..Self::bare(200, "application/json") }
+    }
+
+    fn bare(status: u16, content_type: &'static str) -> Self {
+        let second = seconds(SystemTime::now());
+        Self { status, second, content_type, is_gzip: false, fields: Vec::new(), body: Body::None }
     }
 
     /// Adds a header field, or several, each with its line end.
@@ -61,16 +68,15 @@ impl Reply {
         self
     }
 
-    /// Adds `Retry-After`, counted from this second where it is a date.
-    pub(super) fn with_retry_after(self, retry_after: Option<&RetryAfter>, second: u64) -> Self {
-        match retry_after {
-            None => self,
-            Some(RetryAfter::Seconds(seconds)) => self.with(&format!("Retry-After: {seconds}\r\n")),
-            Some(RetryAfter::Date(offset)) => {
-                self.with(&format!("Retry-After: {}\r\n", http_date(second.saturating_add_signed(*offset))))
-            }
-            Some(RetryAfter::Verbatim(text)) => self.with(&format!("Retry-After: {text}\r\n")),
-        }
+    /// Adds `Retry-After`, counted from the second of the answer where it is a date.
+    pub(super) fn with_retry_after(self, retry_after: Option<&RetryAfter>) -> Self {
+        let value = match retry_after {
+            None => return self,
+            Some(RetryAfter::Seconds(seconds)) => seconds.to_string(),
+            Some(RetryAfter::Date(offset)) => http_date(self.second.saturating_add_signed(*offset)),
+            Some(RetryAfter::Verbatim(text)) => text.clone(),
+        };
+        self.with(&format!("Retry-After: {value}\r\n"))
     }
 
     /// Puts another body in the place of a tile.
@@ -138,9 +144,9 @@ pub(super) fn version_fields(tag: &str, modified: &str, cache_control: &str) -> 
     fields
 }
 
-/// Seconds since 1970 by the system's clock.
-pub(super) fn this_second() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+/// Seconds after 1970, rounded down; what was before that is at its beginning.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The date so many seconds after 1970 as it is written in a header.
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn heads_are_as_the_protocol_wants_them() {
-        let reply = Reply::text(503, "no\n").with_retry_after(Some(&RetryAfter::Seconds(2)), 0);
+        let reply = Reply::text(503, "no\n").with_retry_after(Some(&RetryAfter::Seconds(2)));
         assert_eq!(
             head_of(&reply, false, Framing::Length(3), false),
             "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: tidegate-mock\r\n\

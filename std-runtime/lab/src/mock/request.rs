@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::stats::{End, Ledger};
+use super::stats::{End, Ledger, cause};
 use super::wire::Line;
 
 /// A request that was received and is to be accounted for.
@@ -56,12 +56,10 @@ impl Drop for Request<'_> {
             return;
         }
         if self.line.is_cut.get() {
-            self.ledger.injected(OUTAGE);
-            self.settle(End::Unanswered(OUTAGE));
+            self.ledger.injected(cause::OUTAGE);
+            self.settle(End::Unanswered(cause::OUTAGE));
         } else {
             self.settle(End::Aborted);
         }
     }
 }
-
-const OUTAGE: &str = "outage";

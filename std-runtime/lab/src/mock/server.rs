@@ -15,13 +15,14 @@ use slab::Slab;
 use super::answer::answer;
 use super::config::MockConfig;
 use super::control::control;
+use super::deliver::{Delivery, deliver};
 use super::door::Door;
 use super::head::{BadHead, Target};
 use super::plan::Plan;
-use super::reply::{Framing, Reply, http_date, this_second};
-use super::rules::{Excess, Faults};
-use super::shared::Shared;
-use super::stats::{Ledger, MockStats};
+use super::reply::{Reply, http_date};
+use super::rules::Excess;
+use super::shared::{Order, Shared};
+use super::stats::{Ledger, cause};
 use super::tiles::Tiles;
 use super::wire::{Line, Wire};
 
@@ -38,15 +39,8 @@ pub(super) struct Server {
     seats: RefCell<Slab<Seat>>,
     /// Connections that were not turned away.
     welcome_count: Cell<usize>,
-    orders: Sender<Order>,
-}
-
-/// What the thread is told from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    /// The faults have changed.
-    Look,
-    Stop,
+    /// Holds a message when a place may have become free.
+    room: (Sender<()>, Receiver<()>),
 }
 
 /// What happens to a connection after a request.
@@ -74,9 +68,9 @@ struct Seated {
 }
 
 impl Server {
-    pub(super) fn new(shared: Arc<Shared>, tiles: Tiles, config: MockConfig, orders: Sender<Order>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, tiles: Tiles, config: MockConfig) -> Self {
         Self {
-            modified: httpdate::fmt_http_date(tiles.modified()),
+            modified: http_date(tiles.modified()),
             shared,
             tiles,
             config,
@@ -84,7 +78,7 @@ impl Server {
             executor: LocalExecutor::new(),
             seats: RefCell::default(),
             welcome_count: Cell::new(0),
-            orders,
+            room: async_channel::bounded(1),
         }
     }
 
@@ -98,22 +92,12 @@ impl Server {
         &self.shared.ledger
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.shared.plan()
-    }
-
-    pub(super) fn stats(&self) -> MockStats {
-        self.ledger().snapshot(Instant::now())
-    }
-
-    pub(super) fn set_faults(&self, faults: Faults) {
-        self.shared.set_faults(faults);
-        self.look();
-    }
-
-    pub(super) fn reset(&self) {
-        self.shared.reset();
-        self.look();
     }
 
     pub(super) fn tiles(&self) -> &Tiles {
@@ -137,11 +121,6 @@ impl Server {
         date.1.clone()
     }
 
-    fn look(&self) {
-        // A full channel already holds an order to look.
-        let _ = self.orders.try_send(Order::Look);
-    }
-
     /// Opens and closes the door as outages want it, and closes what has been idle for too long.
     async fn watch(self: Rc<Self>, door: &Door, listener: Async<TcpListener>, orders: &Receiver<Order>) {
         let mut accepting = Some(self.executor.spawn(self.clone().accept(listener)));
@@ -160,6 +139,8 @@ impl Server {
                 unchanged => accepting = unchanged,
             }
             self.close_idle(now);
+            // The limit of connections may be another one.
+            self.look_for_room();
             let round = self.config.idle_timeout.min(ROUND_MAX);
             let pause = self.plan().next_change(now).map_or(round, |change| change.min(round));
             let order = async {
@@ -180,7 +161,8 @@ impl Server {
     async fn accept(self: Rc<Self>, listener: Async<TcpListener>) {
         loop {
             while !self.has_room() {
-                Timer::after(ROOM_PAUSE).await;
+                // The server holds both ends, so there is always a message to wait for.
+                let _ = self.room.1.recv().await;
             }
             match listener.accept().await {
                 Ok((stream, _)) => self.clone().receive(stream),
@@ -201,6 +183,11 @@ impl Server {
         self.seats.borrow().len() < self.config.max_connections && self.welcome_count.get() < waits_at
     }
 
+    fn look_for_room(&self) {
+        // A full channel already says so.
+        let _ = self.room.0.try_send(());
+    }
+
     fn receive(self: Rc<Self>, stream: Async<TcpStream>) {
         // Heads and bodies are sent together, so there is nothing to wait for. It is a loss of speed if it fails.
         let _ = stream.get_ref().set_nodelay(true);
@@ -212,7 +199,7 @@ impl Server {
             self.ledger().connection_turned_away();
         }
         if excess == Some(Excess::Reset) {
-            self.ledger().injected("connections");
+            self.ledger().injected(cause::CONNECTIONS);
             line.reset_at_end();
             self.ledger().connection_closed();
             return;
@@ -291,6 +278,7 @@ impl Drop for Seated {
     fn drop(&mut self) {
         self.server.welcome_count.update(|count| count - usize::from(self.is_welcome));
         self.server.ledger().connection_closed();
+        self.server.look_for_room();
         let seat = self.server.seats.borrow_mut().try_remove(self.index);
         // The task is the one that runs this very line, unless the watch has taken it.
         if let Some(task) = seat.and_then(|seat| seat.task) {
@@ -303,17 +291,12 @@ impl Drop for Seated {
 async fn refuse(wire: &mut Wire, server: &Server, bad: &BadHead) {
     server.ledger().malformed();
     let reply = Reply::text(bad.status, format!("{}\n", bad.reason));
-    let mut head = Vec::new();
-    reply.write_head(&mut head, false, Framing::Length(reply.body().len()), true, &server.date(this_second()));
-    if wire.send(&head, reply.body(), None, None).await.is_ok() {
+    if deliver(wire, server, &reply, Delivery { head: None, is_last: true, pace: None }, None).await == Next::Linger {
         wire.linger().await;
     }
 }
 
 /// How long after its time an idle connection is closed at the latest.
 const ROUND_MAX: Duration = Duration::from_millis(250);
-
-/// How soon a place that has become free is noticed.
-const ROOM_PAUSE: Duration = Duration::from_millis(2);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

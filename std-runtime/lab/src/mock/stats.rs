@@ -29,9 +29,9 @@ pub struct MockStats {
     pub max_in_flight: u64,
     /// Faults done, by name; those of a limit as `rate`, `pool`, `connections`, those of an outage as `outage`.
     pub injected: BTreeMap<String, u64>,
-    /// Bytes sent, heads included.
+    /// Bytes sent in answer to the requests received, heads included.
     pub bytes_sent: u64,
-    /// Bytes of bodies sent.
+    /// Those of them that were bodies.
     pub body_bytes_sent: u64,
     /// Connections.
     pub connections: ConnectionStats,
@@ -65,6 +65,14 @@ impl MockStats {
         let unanswered: u64 = self.unanswered.values().sum();
         self.received == answered + unanswered + self.aborted + self.in_flight
     }
+}
+
+/// Under which names the faults of limits and outages are counted.
+pub(super) mod cause {
+    pub(in crate::mock) const RATE: &str = "rate";
+    pub(in crate::mock) const POOL: &str = "pool";
+    pub(in crate::mock) const CONNECTIONS: &str = "connections";
+    pub(in crate::mock) const OUTAGE: &str = "outage";
 }
 
 /// How a request ended.

@@ -62,14 +62,14 @@ impl Wire {
 
     /// Reads the next head. None: the client has closed the connection between two requests.
     pub(super) async fn head(&mut self, timeout: Duration) -> Result<Option<Head>, BadHead> {
-        let (mut searched, mut began) = (0, None);
+        let (waiting_since, mut began, mut searched) = (Instant::now(), None, 0);
         loop {
             if searched == 0 {
                 // Line ends before a request are passed over (RFC 9112, section 2.2).
                 let leading = self.inbox.iter().take_while(|byte| b"\r\n".contains(byte)).count();
                 self.inbox.drain(..leading);
             }
-            if let Some(end) = head_end(&self.inbox, searched) {
+            if let Some(end) = head_end(&self.inbox, searched).filter(|end| *end <= HEAD_BYTES_MAX) {
                 let head = Head::parse(&self.inbox[..end]);
                 self.inbox.drain(..end);
                 return head.map(Some);
@@ -80,7 +80,7 @@ impl Wire {
             searched = self.inbox.len();
             let read = if self.inbox.is_empty() {
                 // Whoever watches over the connection ends this wait.
-                self.line.idle_since.set(Some(Instant::now()));
+                self.line.idle_since.set(Some(waiting_since));
                 self.fill().await
             } else {
                 let until = *began.get_or_insert_with(|| Instant::now() + timeout);

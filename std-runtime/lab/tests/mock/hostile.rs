@@ -16,6 +16,7 @@ fn what_is_no_request_is_answered_and_closed_while_others_go_on() {
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "400"),
         (format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(70)).into_bytes(), "431"),
         (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(40_000)).into_bytes(), "431"),
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(16_400)).into_bytes(), "431"),
         (vec![b'x'; 200_000], "431"),
     ] {
         let mut connection = Connection::open(mock.addr());
@@ -26,7 +27,7 @@ fn what_is_no_request_is_answered_and_closed_while_others_go_on() {
         assert_eq!(other.get("/0/0/0", "").expect("an answer").status, 200);
     }
     let stats = mock.stop();
-    assert_eq!((stats.malformed, stats.received), (6, 6));
+    assert_eq!((stats.malformed, stats.received), (7, 7));
 }
 
 #[test]
@@ -57,6 +58,17 @@ fn an_idle_connection_is_closed_in_time() {
         assert!(bytes.is_empty() && end.is_ok(), "{end:?}");
     }
     assert_eq!(mock.stop().malformed, 0, "to be idle is no offence");
+}
+
+#[test]
+fn line_ends_alone_do_not_keep_a_connection_open() {
+    let mock = start(MockConfig { idle_timeout: Duration::from_millis(40), ..MockConfig::default() });
+    let mut connection = Connection::open(mock.addr());
+    let until = Instant::now() + Duration::from_secs(5);
+    while connection.send(b"\r\n").is_ok() {
+        assert!(Instant::now() < until, "still open");
+        std::thread::sleep(Duration::from_millis(4));
+    }
 }
 
 #[test]

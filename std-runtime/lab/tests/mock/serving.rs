@@ -64,6 +64,18 @@ fn who_has_the_tile_gets_304() {
 }
 
 #[test]
+fn an_archive_of_ones_own_is_served_with_its_own_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/world-z4.mbtiles");
+    let mock = start(MockConfig { tiles: TileSource::Archive(path.into()), ..MockConfig::default() });
+    let mut connection = Connection::open(mock.addr());
+    let first = connection.get("/0/0/0", "").expect("an answer");
+    let date = first.field("Last-Modified").expect("a date");
+    // The file's time has a fraction of a second, and the header has none.
+    let again = connection.get("/0/0/0", &format!("If-Modified-Since: {date}\r\n")).expect("an answer");
+    assert_eq!((first.status, again.status), (200, 304));
+}
+
+#[test]
 fn a_head_request_gets_the_head_alone() {
     let mock = mock("");
     let mut connection = Connection::open(mock.addr());

@@ -150,5 +150,5 @@ pub enum RuleError {
 }
 
 fn plain_names() -> String {
-    PLAIN.map(|(name, _)| name).join(", ")
+    PLAIN.map(|fault| fault.name()).join(", ")
 }

@@ -83,12 +83,23 @@ pub enum RetryAfter {
 impl Fault {
     /// The name under which it is counted: the text form without arguments.
     pub fn name(&self) -> Cow<'static, str> {
-        match self {
-            Self::Status { code, .. } => code.to_string().into(),
-            Self::Drip(_) => DRIP.into(),
-            // Every other fault is in the table.
-            _ => PLAIN.iter().find(|(_, fault)| fault == self).map_or("", |(name, _)| *name).into(),
-        }
+        Cow::Borrowed(match self {
+            Self::None => "200",
+            Self::Status { code, .. } => return Cow::Owned(code.to_string()),
+            Self::Close => "close",
+            Self::Reset => "reset",
+            Self::ResetBody => "reset-body",
+            Self::Truncate => "truncate",
+            Self::Short => "short",
+            Self::Chunk => "chunk",
+            Self::Hang => "hang",
+            Self::Html => "html",
+            Self::Empty => "empty",
+            Self::Magic => "magic",
+            Self::Gzip => "gzip",
+            Self::WrongTile => "wrong-tile",
+            Self::Drip(_) => DRIP,
+        })
     }
 
     /// Whether it is done to the body, so that an answer without one cannot show it.
@@ -117,7 +128,7 @@ impl FromStr for Fault {
             Some((name, argument)) => (name, Some(argument)),
             None => (text, None),
         };
-        if let Some((_, fault)) = PLAIN.iter().find(|(plain, _)| *plain == name) {
+        if let Some(fault) = PLAIN.iter().find(|fault| fault.name() == name) {
             return match argument {
                 None => Ok(fault.clone()),
                 Some(_) => Err(RuleError::NoArgument { name: name.to_owned() }),
@@ -194,21 +205,21 @@ impl fmt::Display for RetryAfter {
     }
 }
 
-/// The faults without an argument, by name.
-pub(super) const PLAIN: [(&str, Fault); 13] = [
-    ("200", Fault::None),
-    ("close", Fault::Close),
-    ("reset", Fault::Reset),
-    ("reset-body", Fault::ResetBody),
-    ("truncate", Fault::Truncate),
-    ("short", Fault::Short),
-    ("chunk", Fault::Chunk),
-    ("hang", Fault::Hang),
-    ("html", Fault::Html),
-    ("empty", Fault::Empty),
-    ("magic", Fault::Magic),
-    ("gzip", Fault::Gzip),
-    ("wrong-tile", Fault::WrongTile),
+/// The faults that take no argument.
+pub(super) const PLAIN: [Fault; 13] = [
+    Fault::None,
+    Fault::Close,
+    Fault::Reset,
+    Fault::ResetBody,
+    Fault::Truncate,
+    Fault::Short,
+    Fault::Chunk,
+    Fault::Hang,
+    Fault::Html,
+    Fault::Empty,
+    Fault::Magic,
+    Fault::Gzip,
+    Fault::WrongTile,
 ];
 
 const DRIP: &str = "drip";
@@ -227,8 +238,8 @@ mod tests {
     fn every_fault_comes_back_from_its_text() {
         let with_arguments =
             ["503", "429:2", "429:0", "503:date+2", "503:date-3600", "429:\"soon\"", "204", "599", "drip:16/10ms"];
-        let plain = PLAIN.iter().map(|(name, _)| *name);
-        for text in with_arguments.into_iter().chain(plain) {
+        let plain = PLAIN.each_ref().map(Fault::name);
+        for text in with_arguments.into_iter().chain(plain.iter().map(AsRef::as_ref)) {
             let fault: Fault = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(fault.to_string(), text);
         }

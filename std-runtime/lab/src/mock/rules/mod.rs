@@ -76,8 +76,8 @@ pub struct Faults {
     pub script: Option<Script>,
     /// For one tile.
     pub tiles: BTreeMap<TileKey, Script>,
-    /// Drawn where no script applies, by the fault's text. Together at most 100 %.
-    pub shares: BTreeMap<String, Share>,
+    /// Drawn where no script applies. Together at most 100 %; their order does not matter.
+    pub shares: Vec<Share>,
 }
 
 /// A fault and how often it is met.
@@ -141,7 +141,8 @@ impl Faults {
 
     /// Checks what was put together by hand: a value is good if its own text can be read back.
     pub fn validate(&self) -> Result<(), RuleError> {
-        self.to_string().parse::<Self>().map(drop)
+        self.to_string().parse::<Self>()?;
+        self.check_sum()
     }
 
     /// Whether a request's fate depends on how many times its tile was asked for before.
@@ -156,14 +157,16 @@ impl Faults {
     }
 
     fn add_share(&mut self, key: &str, value: &str) -> Result<(), RuleError> {
-        let fault: Fault = key.parse()?;
-        self.shares.insert(fault.to_string(), Share { fault, millionths: millionths(value)? });
+        let share = Share { fault: key.parse()?, millionths: millionths(value)? };
+        self.shares.retain(|other| other.fault != share.fault);
+        self.shares.push(share);
+        self.shares.sort_by_cached_key(|share| share.fault.to_string());
         Ok(())
     }
 
-    fn share_sum_checked(self) -> Result<Self, RuleError> {
-        let total = self.shares.values().fold(0_u32, |sum, share| sum.saturating_add(share.millionths));
-        if total <= WHOLE { Ok(self) } else { Err(RuleError::SharesTooHigh { total }) }
+    fn check_sum(&self) -> Result<(), RuleError> {
+        let total = self.shares.iter().fold(0_u32, |sum, share| sum.saturating_add(share.millionths));
+        if total <= WHOLE { Ok(()) } else { Err(RuleError::SharesTooHigh { total }) }
     }
 }
 
@@ -177,7 +180,8 @@ impl FromStr for Faults {
         for rule in lines.filter(|line| !line.is_empty()) {
             faults.apply(rule)?;
         }
-        faults.share_sum_checked()
+        faults.check_sum()?;
+        Ok(faults)
     }
 }
 
@@ -196,7 +200,7 @@ impl fmt::Display for Faults {
         line(out, "script", self.script.as_ref())?;
         self.tiles.iter().try_for_each(|(tile, script)| line(out, &tile.to_string(), Some(script)))?;
         self.shares
-            .values()
+            .iter()
             .try_for_each(|share| line(out, &share.fault.to_string(), Some(&show_millionths(share.millionths))))
     }
 }
@@ -297,13 +301,14 @@ mod tests {
             change(&mut faults);
             faults.validate().is_err()
         };
+        assert!(!bad(|_| {}));
         assert!(bad(|faults| faults.bandwidth = Some(0)));
+        assert!(bad(|faults| faults.shares = vec![Share { fault: Fault::Reset, millionths: 600_000 }; 2]));
         assert!(bad(|faults| {
             faults.latency = Some(Delay::LogNormal { median: std::time::Duration::ZERO, sigma: f64::NAN });
         }));
         assert!(bad(|faults| {
-            let fault = Fault::Status { code: 99, retry_after: None };
-            faults.shares.insert("99".to_owned(), Share { fault, millionths: 1 });
+            faults.shares.push(Share { fault: Fault::Status { code: 99, retry_after: None }, millionths: 1 });
         }));
     }
 }

@@ -40,6 +40,7 @@ impl TryFrom<Document> for Faults {
         }
         document.tile.iter().try_for_each(|(tile, script)| faults.add_tile(tile, script))?;
         document.share.iter().try_for_each(|(fault, share)| faults.add_share(fault, share))?;
-        faults.share_sum_checked()
+        faults.check_sum()?;
+        Ok(faults)
     }
 }

@@ -41,6 +41,15 @@ pub enum ArchiveError {
     },
 }
 
+/// A tile that could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::mock) enum FindError {
+    #[error(transparent)]
+    Archive(#[from] rusqlite::Error),
+    #[error("the threads that read it have ended")]
+    NoReader,
+}
+
 /// What is known of an archive without reading its tiles.
 pub(super) struct Survey {
     pub(super) format: Format,
@@ -133,13 +142,11 @@ impl Readers {
     }
 
     /// Looks one tile up; waits while too many are being looked up already.
-    pub(super) async fn find(&self, key: TileKey) -> rusqlite::Result<Option<Tile>> {
-        // Both ends of either channel live as long as `self`; should a thread have died, there is no tile to be had.
+    pub(super) async fn find(&self, key: TileKey) -> Result<Option<Tile>, FindError> {
         let (reply, answer) = async_channel::bounded(1);
-        match &self.jobs {
-            Some(jobs) if jobs.send(Job { key, reply }).await.is_ok() => answer.recv().await.unwrap_or(Ok(None)),
-            _ => Ok(None),
-        }
+        let jobs = self.jobs.as_ref().ok_or(FindError::NoReader)?;
+        jobs.send(Job { key, reply }).await.map_err(|_| FindError::NoReader)?;
+        Ok(answer.recv().await.map_err(|_| FindError::NoReader)??)
     }
 }
 

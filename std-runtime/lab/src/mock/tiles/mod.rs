@@ -7,13 +7,14 @@ mod synthetic;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 pub use archive::ArchiveError;
+pub(super) use archive::FindError;
 pub use key::TileKey;
 pub(super) use key::digits;
 
 use super::dice::fingerprint;
+use super::reply::seconds;
 use archive::Readers;
 
 /// Where the tiles come from.
@@ -50,7 +51,8 @@ pub(super) struct Tiles {
     store: Store,
     synthetic: Option<Synthetic>,
     format: Format,
-    modified: SystemTime,
+    /// In seconds after 1970.
+    modified: u64,
     /// Served in place of a tile that is to be wrong.
     decoys: Vec<Tile>,
 }
@@ -97,13 +99,13 @@ impl Tiles {
                 let connection = archive::open_bytes(EMBEDDED).map_err(TilesError::Embedded)?;
                 let survey = archive::survey(&connection).map_err(TilesError::Embedded)?;
                 let tiles = archive::load(&connection).map_err(TilesError::Embedded)?;
-                (Store::Memory(tiles), Some(survey), SystemTime::UNIX_EPOCH + EMBEDDED_SINCE)
+                (Store::Memory(tiles), Some(survey), EMBEDDED_SINCE)
             }
             TileSource::Archive(path) => {
                 let (store, survey, modified) = open_file(path, IN_MEMORY_MAX)?;
                 (store, Some(survey), modified)
             }
-            TileSource::Nothing => (Store::Memory(HashMap::new()), None, SystemTime::UNIX_EPOCH + EMBEDDED_SINCE),
+            TileSource::Nothing => (Store::Memory(HashMap::new()), None, EMBEDDED_SINCE),
         };
         let format = survey.as_ref().map_or(Format::Pbf, |survey| survey.format);
         let zoom_min = survey.as_ref().and_then(|survey| survey.zoom_max).map_or(0, |zoom| zoom.saturating_add(1));
@@ -119,7 +121,7 @@ impl Tiles {
     }
 
     /// The tile at this place, or that there is none.
-    pub(super) async fn find(&self, key: TileKey) -> rusqlite::Result<Option<Tile>> {
+    pub(super) async fn find(&self, key: TileKey) -> Result<Option<Tile>, FindError> {
         match self.synthetic {
             Some(Synthetic { bytes, zoom_min }) if key.zoom() >= zoom_min => Ok(Some(synthetic::tile(key, bytes))),
             _ => match &self.store {
@@ -138,13 +140,13 @@ impl Tiles {
         self.format
     }
 
-    /// When the tiles were last changed.
-    pub(super) fn modified(&self) -> SystemTime {
+    /// When the tiles were last changed, in seconds after 1970.
+    pub(super) fn modified(&self) -> u64 {
         self.modified
     }
 }
 
-fn open_file(path: &Path, in_memory_max: u64) -> Result<(Store, archive::Survey, SystemTime), ArchiveError> {
+fn open_file(path: &Path, in_memory_max: u64) -> Result<(Store, archive::Survey, u64), ArchiveError> {
     let connection = archive::open(path)?;
     let unreadable = |source| ArchiveError::Unreadable { path: path.to_owned(), source };
     let survey = archive::survey(&connection).map_err(unreadable)?;
@@ -155,7 +157,7 @@ fn open_file(path: &Path, in_memory_max: u64) -> Result<(Store, archive::Survey,
         Store::Disk(Readers::start(path)?)
     };
     // Where the system keeps no times, the tiles are as old as can be.
-    Ok((store, survey, metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)))
+    Ok((store, survey, metadata.modified().map_or(0, seconds)))
 }
 
 fn checked(bytes: usize, zoom_min: u8, format: Format) -> Result<Synthetic, TilesError> {
@@ -238,7 +240,7 @@ impl Format {
 static EMBEDDED: &[u8] = include_bytes!("../../../data/world-z4.mbtiles");
 
 /// 2025-01-01, the age of the embedded tiles and of the made ones. A date that moved would defeat revalidation.
-const EMBEDDED_SINCE: Duration = Duration::from_secs(1_735_689_600);
+const EMBEDDED_SINCE: u64 = 1_735_689_600;
 
 /// A machine that runs benchmarks has this to spare, and a read from memory costs nothing.
 const IN_MEMORY_MAX: u64 = 64 << 20;
