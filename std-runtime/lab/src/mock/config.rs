@@ -17,8 +17,8 @@ pub struct MockConfig {
     pub port: u16,
     /// Where the tiles come from.
     pub tiles: TileSource,
-    /// Vector tiles of this many bytes, 64 to 67,108,864, are made for every zoom above those of the archive. Their bytes
-    /// depend on the tile alone.
+    /// Vector tiles of this many bytes, 64 to 67,108,864, are made for every zoom above those of the archive. Their
+    /// bytes depend on the tile alone.
     pub synthetic_bytes: Option<usize>,
     /// How the server misbehaves from the start.
     pub faults: Faults,

@@ -5,6 +5,8 @@
 //! The mixing step is the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
 //! generators", 2014).
 
+use tidegate_core::TileId;
+
 /// The draws that belong to one request. Draws of different lanes are independent of each other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dice(u64);
@@ -48,6 +50,11 @@ impl Dice {
     }
 }
 
+/// Bits below 2^61 that no other tile has: a one that tells the zoom, then column and row.
+pub(super) const fn tile_bits(tile: TileId) -> u64 {
+    1 << (2 * tile.z()) | (tile.x() as u64) << tile.z() | tile.y() as u64
+}
+
 /// FNV-1a over 64 bits: the same on every machine and in every build, which an entity tag has to be.
 pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
@@ -83,6 +90,17 @@ mod tests {
         assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);
         assert_eq!(fingerprint(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn tiles_have_bits_of_their_own_even_at_the_corners() {
+        let last = (1 << 30) - 1;
+        let corners =
+            [(30, last, last), (30, last, 0), (30, 0, last), (30, 0, 0), (29, 0, 0), (1, 1, 0), (1, 0, 1), (0, 0, 0)];
+        let tiles = corners.map(|(z, x, y)| TileId::new(z, x, y).expect("on the map"));
+        let mut bits = tiles.map(tile_bits);
+        bits.sort_unstable();
+        assert!(bits.windows(2).all(|pair| pair[0] < pair[1]) && bits[7] < 1 << 61, "{bits:?}");
     }
 
     #[test]

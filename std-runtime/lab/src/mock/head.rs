@@ -1,9 +1,10 @@
 //! Reading the head of a request.
 
-use super::dice::fingerprint;
+use tidegate_core::TileId;
+
+use super::dice::{fingerprint, tile_bits};
 use super::reply::seconds;
 use super::rules::{Fault, RuleError};
-use super::tiles::{TileKey, digits};
 
 /// What the server wants to know of a request.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(super) enum Method {
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    Tile(TileKey),
+    Tile(TileId),
     /// A path that begins with `/__`.
     Control(String),
     /// Anything else, by its fingerprint.
@@ -125,8 +126,8 @@ impl Head {
     /// The number by which the faults of this request are drawn.
     pub(super) fn key(&self) -> u64 {
         match &self.target {
-            Target::Tile(key) => key.packed(),
-            // The upper bit sets them apart from tiles, which have 63 bits.
+            Target::Tile(key) => tile_bits(*key),
+            // The upper bit sets them apart from tiles.
             Target::Other(fingerprint) => fingerprint | 1 << 63,
             Target::Control(_) => u64::MAX,
         }
@@ -172,13 +173,12 @@ impl Target {
 }
 
 /// The tile that a path ends with: `/3/1/2.png`, `/any/prefix/3/1/2@2x.png`, `/3/1/2`.
-fn tile_at(path: &str) -> Option<TileKey> {
-    let mut segments = path.rsplit('/');
-    let y = segments.next()?.split(['.', '@']).next()?;
-    let (x, zoom) = (segments.next()?, segments.next()?);
-    // The path begins with a slash, so a segment is left before the zoom.
-    segments.next()?;
-    TileKey::new(digits(zoom)?.try_into().ok()?, digits(x)?, digits(y)?)
+fn tile_at(path: &str) -> Option<TileId> {
+    let (before_zoom, _) = path.rmatch_indices('/').nth(2)?;
+    let place = &path[before_zoom + 1..];
+    let (last_slash, _) = place.rmatch_indices('/').next()?;
+    let ending = place[last_slash..].find(['.', '@']).map_or(place.len(), |at| last_slash + at);
+    place[..ending].parse().ok()
 }
 
 fn length(text: &str) -> Option<u64> {

@@ -26,9 +26,9 @@
 //!
 //! # What it serves
 //! `/{z}/{x}/{y}` behind any prefix and with any ending or none; the type is that of the archive, not of the ending.
-//! Tiles have an `ETag` and a `Last-Modified`, and who has them gets 304. Tiles that are gzip data in the archive go out
-//! as they are with `Content-Encoding: gzip`, whether the client asked for it or not, as tile servers do. There is no
-//! tile: 404. Requests may be sent ahead; they are answered in order, one at a time.
+//! Tiles have an `ETag` and a `Last-Modified`, and who has them gets 304. Tiles that are gzip data in the archive go
+//! out as they are with `Content-Encoding: gzip`, whether the client asked for it or not, as tile servers do. Where
+//! there is no tile: 404. Requests may be sent ahead; they are answered in order, one at a time.
 //!
 //! # Control
 //! `GET /__stats` gives [`MockStats`] as JSON. `POST /__reset` starts counters and faults from their beginning. `GET
@@ -67,7 +67,7 @@ use std::time::Instant;
 pub use config::{MockConfig, MockError};
 pub use rules::{Faults, RuleError};
 pub use stats::{ConnectionStats, MockStats};
-pub use tiles::{ArchiveError, TileKey, TileSource, TilesError};
+pub use tiles::{ArchiveError, TileSource, TilesError};
 
 use door::Door;
 use server::Server;

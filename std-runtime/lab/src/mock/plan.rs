@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use tidegate_core::TileId;
+
 use super::dice::{Dice, Lane};
 use super::meter::{Meter, Reading};
 use super::rules::{Fault, Faults, OutageKind, Pace, RateHeaders, RateLimit, RetryAfter, RetryForm};
 use super::stats::cause;
-use super::tiles::TileKey;
 use super::workers::Workers;
 
 /// A set of faults at work: what was decided so far, as far as it bears on what comes.
 ///
-/// Invariant: what is drawn for a request depends on the seed, on what it asks for and on how many requests for the same
-/// went through the limits before it, and on nothing else.
+/// Invariant: what is drawn for a request depends on the seed, on what it asks for and on how many requests for the
+/// same went through the limits before it, and on nothing else.
 pub(super) struct Plan {
     faults: Faults,
     started: Instant,
@@ -27,7 +28,7 @@ pub(super) struct Plan {
 /// A request, as far as the plan is concerned.
 pub(super) struct Asked<'a> {
     pub(super) key: u64,
-    pub(super) tile: Option<TileKey>,
+    pub(super) tile: Option<TileId>,
     /// The fault that the request asks for.
     pub(super) wish: Option<&'a Fault>,
 }
@@ -192,7 +193,8 @@ fn quota_fields(limit: &RateLimit, reading: &Reading) -> String {
         RateHeaders::None => String::new(),
         RateHeaders::Draft => {
             format!(
-                "RateLimit-Policy: \"default\";q={quota};w={window}\r\nRateLimit: \"default\";r={remaining};t={reset}\r\n"
+                "RateLimit-Policy: \"default\";q={quota};w={window}\r\n\
+                 RateLimit: \"default\";r={remaining};t={reset}\r\n"
             )
         }
         RateHeaders::Legacy => {

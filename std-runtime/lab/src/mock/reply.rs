@@ -107,7 +107,7 @@ impl Reply {
         }
     }
 
-    /// Writes the head to the end of `out`. HTTP/1.0 clients are told where the connection stays open, others where not.
+    /// Writes the head to the end of `out`. HTTP/1.0 clients are told if the connection stays open, others if not.
     pub(super) fn write_head(&self, out: &mut Vec<u8>, is_old: bool, framing: Framing, is_last: bool, date: &str) {
         let mut push = |parts: &[&str]| parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
         let mut digits = [0; 20];

@@ -112,8 +112,8 @@ impl Wire {
         self.pause_until(Instant::now() + span).await
     }
 
-    /// Sends head and body, with pauses where a pace is given. The request, if there is one, ends as `end` says with the
-    /// last byte. A client that reads nothing for half a minute counts as gone.
+    /// Sends head and body, with pauses where a pace is given. The request that is counted ends with the last byte if
+    /// an end is given. A client that reads nothing for half a minute counts as gone.
     pub(super) async fn send(
         &mut self,
         head: &[u8],

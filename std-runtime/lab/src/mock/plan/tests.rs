@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::mock::dice::tile_bits;
 
 struct Day {
     plan: Plan,
@@ -19,8 +20,8 @@ impl Day {
     }
 
     fn tile(&mut self, text: &str) -> String {
-        let tile: TileKey = text.parse().expect("a tile");
-        let asked = Asked { key: tile.packed(), tile: Some(tile), wish: None };
+        let tile: TileId = text.parse().expect("a tile");
+        let asked = Asked { key: tile_bits(tile), tile: Some(tile), wish: None };
         self.plan.decide(self.started, &asked).0.fault.to_string()
     }
 }
@@ -126,8 +127,8 @@ fn a_bandwidth_becomes_a_pace_that_a_drip_overrides() {
     let mut day = Day::new("bandwidth=100KiB/s\n3/1/2=drip:16/10ms");
     assert_eq!(day.at(0, 1).pace, Some(Pace { bytes: 1_024, pause: Duration::from_millis(10) }));
     assert_eq!(Day::new("bandwidth=4/s").at(0, 1).pace, Some(Pace { bytes: 1, pause: Duration::from_millis(250) }));
-    let tile: TileKey = "3/1/2".parse().expect("a tile");
-    let asked = Asked { key: tile.packed(), tile: Some(tile), wish: None };
+    let tile: TileId = "3/1/2".parse().expect("a tile");
+    let asked = Asked { key: tile_bits(tile), tile: Some(tile), wish: None };
     let pace = day.plan.decide(day.started, &asked).0.pace;
     assert_eq!(pace, Some(Pace { bytes: 16, pause: Duration::from_millis(10) }));
 }

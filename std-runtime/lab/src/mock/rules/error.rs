@@ -47,7 +47,8 @@ pub enum RuleError {
     },
     /// Not a value of `Retry-After`.
     #[error(
-        "`{text}` is not a Retry-After; write seconds as in 429:2, a date as in 429:date+2, or other text in quotes as in 429:\"soon\""
+        "`{text}` is not a Retry-After; write seconds as in 429:2, a date as in 429:date+2, or other text in \
+         quotes as in 429:\"soon\""
     )]
     RetryAfter {
         /// What was written.
@@ -61,7 +62,8 @@ pub enum RuleError {
     },
     /// Not a distribution of times.
     #[error(
-        "`{text}` is not a delay; write 20ms, uniform:10ms..50ms, lognormal:MEDIAN/SIGMA (0 to 10) or pareto:LEAST/SHAPE (0.1 to 100)"
+        "`{text}` is not a delay; write 20ms, uniform:10ms..50ms, lognormal:MEDIAN/SIGMA (0 to 10) or \
+         pareto:LEAST/SHAPE (0.1 to 100)"
     )]
     Delay {
         /// What was written.
@@ -75,22 +77,27 @@ pub enum RuleError {
     },
     /// Not a script.
     #[error(
-        "`{text}` is not a script; write at most 1,000 faults with commas between them, each with `*N` for N times, as in 503*3,200"
+        "`{text}` is not a script; write at most 1,000 faults with commas between them, each with `*N` for N \
+         times, as in 503*3,200"
     )]
     Script {
         /// What was written.
         text: String,
     },
     /// Not a tile.
-    #[error("`{text}` is not a tile; write zoom/column/row with a zoom of at most 29, as in 3/1/2")]
+    #[error(
+        "`{text}` is not a tile; write zoom/column/row with a zoom of at most 30 and the rest below 2^zoom, as \
+         in 3/1/2"
+    )]
     Tile {
         /// What was written.
         text: String,
     },
     /// Not a rate limit.
     #[error(
-        "`{text}` is not a rate limit; write 50/s (at most 1000000 in 1ms to 1h, at least 1us each), then as needed burst=10, \
-         kind=bucket|fixed|sliding, retry-after=seconds|date|none, headers=none|draft|legacy; burst is for a bucket"
+        "`{text}` is not a rate limit; write 50/s (at most 1000000 in 1ms to 1h, at least 1us each), then as needed \
+         burst=10, kind=bucket|fixed|sliding, retry-after=seconds|date|none, headers=none|draft|legacy; \
+         burst is for a bucket"
     )]
     Rate {
         /// What was written.
@@ -98,7 +105,8 @@ pub enum RuleError {
     },
     /// Not a pool of workers.
     #[error(
-        "`{text}` is not a pool; write the number of workers (1 to 10000), service=DELAY and as needed queue=N, as in 4,service=20ms,queue=16"
+        "`{text}` is not a pool; write the number of workers (1 to 10000), service=DELAY and as needed queue=N, \
+         as in 4,service=20ms,queue=16"
     )]
     Pool {
         /// What was written.
@@ -106,7 +114,8 @@ pub enum RuleError {
     },
     /// Not a limit of connections.
     #[error(
-        "`{text}` is not a limit of connections; write a number of at least 1 and as needed excess=reset|503|wait, as in 20,excess=503"
+        "`{text}` is not a limit of connections; write a number of at least 1 and as needed \
+         excess=reset|503|wait, as in 20,excess=503"
     )]
     Connections {
         /// What was written.
@@ -114,7 +123,8 @@ pub enum RuleError {
     },
     /// Not an outage.
     #[error(
-        "`{text}` is not an outage; write FROM..UNTIL:refuse or FROM..UNTIL:FAULT, as in 5s..10s:refuse or 5s..10s:503:2"
+        "`{text}` is not an outage; write FROM..UNTIL:refuse or FROM..UNTIL:FAULT, as in 5s..10s:refuse or \
+         5s..10s:503:2"
     )]
     Outage {
         /// What was written.
@@ -134,8 +144,8 @@ pub enum RuleError {
     },
     /// Neither a fault with a share nor a setting.
     #[error(
-        "`{text}` is not a rule; write FAULT=SHARE as in 503=10%, or one of seed=N, latency=DELAY, bandwidth=SIZE/s, rate=LIMIT, \
-         pool=POOL, connections=LIMIT, outage=OUTAGE, script=SCRIPT, tile/Z/X/Y=SCRIPT"
+        "`{text}` is not a rule; write FAULT=SHARE as in 503=10%, or one of seed=N, latency=DELAY, bandwidth=SIZE/s, \
+         rate=LIMIT, pool=POOL, connections=LIMIT, outage=OUTAGE, script=SCRIPT, tile/Z/X/Y=SCRIPT"
     )]
     Rule {
         /// What was written.

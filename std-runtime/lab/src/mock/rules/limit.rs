@@ -4,9 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::quantity::{duration, show_duration};
+use super::quantity::{digits, duration, show_duration};
 use super::{Delay, RuleError};
-use crate::mock::tiles::digits;
 
 /// A hard limit of requests in a time. What is above it is answered 429 at once.
 ///

@@ -40,7 +40,8 @@ pub use limit::{ConnectionLimit, Excess, Pool, RateHeaders, RateKind, RateLimit,
 pub use outage::{Outage, OutageKind};
 pub use script::Script;
 
-use super::tiles::TileKey;
+use tidegate_core::TileId;
+
 use quantity::{WHOLE, bytes, millionths, show_bytes, show_millionths};
 
 /// A set of rules. The default is a server without fault.
@@ -75,7 +76,7 @@ pub struct Faults {
     /// For each tile that has no script of its own.
     pub script: Option<Script>,
     /// For one tile.
-    pub tiles: BTreeMap<TileKey, Script>,
+    pub tiles: BTreeMap<TileId, Script>,
     /// Drawn where no script applies. Together at most 100 %; their order does not matter.
     pub shares: Vec<Share>,
 }
@@ -116,7 +117,8 @@ impl Faults {
         Ok(())
     }
 
-    /// Reads a file of faults. Its keys are those of the rules, `share` and `tile` are tables, `outage` is a list:
+    /// Reads a file of faults. Its keys are those of the rules, `share` and `tile` are tables, `outage` is a list, and
+    /// the seed is at most 2^63 - 1, as numbers in TOML are:
     ///
     /// ```
     /// use tidegate_lab::mock::rules::Faults;
@@ -131,7 +133,8 @@ impl Faults {
     ///     [tile]
     ///     "3/1/2" = "429:2,200"
     /// "#;
-    /// let same = "seed=7\n latency=lognormal:20ms/0.5\n outage=5s..10s:refuse\n 503=10%\n 429:1=0.5%\n 3/1/2=429:2,200";
+    /// let same = "seed=7\n latency=lognormal:20ms/0.5\n outage=5s..10s:refuse\n 503=10%\n 429:1=0.5%\n\
+    ///     3/1/2=429:2,200";
     /// assert_eq!(Faults::from_toml(file)?, same.parse()?);
     /// # Ok::<(), tidegate_lab::mock::rules::RuleError>(())
     /// ```
@@ -152,7 +155,8 @@ impl Faults {
     }
 
     fn add_tile(&mut self, key: &str, value: &str) -> Result<(), RuleError> {
-        self.tiles.insert(key.parse()?, value.parse()?);
+        let tile = key.parse().map_err(|_| RuleError::Tile { text: key.to_owned() })?;
+        self.tiles.insert(tile, value.parse()?);
         Ok(())
     }
 
@@ -198,7 +202,7 @@ impl fmt::Display for Faults {
         line(out, "connections", self.connections.as_ref())?;
         self.outages.iter().try_for_each(|outage| line(out, "outage", Some(outage)))?;
         line(out, "script", self.script.as_ref())?;
-        self.tiles.iter().try_for_each(|(tile, script)| line(out, &tile.to_string(), Some(script)))?;
+        self.tiles.iter().try_for_each(|(tile, script)| line(out, &tile.show_location().to_string(), Some(script)))?;
         self.shares
             .iter()
             .try_for_each(|share| line(out, &share.fault.to_string(), Some(&show_millionths(share.millionths))))

@@ -73,6 +73,11 @@ pub(super) fn show_millionths(share: u32) -> String {
     }
 }
 
+/// A number of digits alone; `parse` would take a sign as well.
+pub(super) fn digits(text: &str) -> Option<u32> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
 fn number_and_unit(text: &str) -> (&str, &str) {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

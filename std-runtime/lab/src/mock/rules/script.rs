@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::quantity::digits;
 use super::{Fault, RuleError};
-use crate::mock::tiles::digits;
 
 /// Faults in the order in which a tile's requests meet them: `429:2,200` answers the first with 429 and serves all
 /// others, `503*3,200` fails three and then succeeds. After the end the last one goes on.

@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use tidegate_core::TileId;
 
-use super::{Format, Tile, TileKey};
+use super::{Format, Tile};
 
 /// An archive that cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +95,7 @@ pub(super) fn survey(connection: &Connection) -> rusqlite::Result<Survey> {
 }
 
 /// Reads every tile.
-pub(super) fn load(connection: &Connection) -> rusqlite::Result<HashMap<TileKey, Tile>> {
+pub(super) fn load(connection: &Connection) -> rusqlite::Result<HashMap<TileId, Tile>> {
     let mut statement = connection.prepare("SELECT zoom_level, tile_column, tile_row, tile_data FROM tiles")?;
     let mut rows = statement.query([])?;
     let mut tiles = HashMap::new();
@@ -109,9 +110,8 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<HashMap<TileKey,
 }
 
 /// The tile that an archive stores under these numbers.
-fn stored_key(zoom: i64, column: i64, tms_row: i64) -> Option<TileKey> {
-    let key = TileKey::new(zoom.try_into().ok()?, column.try_into().ok()?, tms_row.try_into().ok()?)?;
-    TileKey::new(key.zoom(), key.x(), key.tms_row())
+fn stored_key(zoom: i64, column: i64, tms_row: i64) -> Option<TileId> {
+    TileId::from_tms(zoom.try_into().ok()?, column.try_into().ok()?, tms_row.try_into().ok()?).ok()
 }
 
 /// Threads that look tiles up.
@@ -122,7 +122,7 @@ pub(super) struct Readers {
 }
 
 struct Job {
-    key: TileKey,
+    key: TileId,
     reply: async_channel::Sender<rusqlite::Result<Option<Tile>>>,
 }
 
@@ -142,7 +142,7 @@ impl Readers {
     }
 
     /// Looks one tile up; waits while too many are being looked up already.
-    pub(super) async fn find(&self, key: TileKey) -> Result<Option<Tile>, FindError> {
+    pub(super) async fn find(&self, key: TileId) -> Result<Option<Tile>, FindError> {
         let (reply, answer) = async_channel::bounded(1);
         let jobs = self.jobs.as_ref().ok_or(FindError::NoReader)?;
         jobs.send(Job { key, reply }).await.map_err(|_| FindError::NoReader)?;
@@ -167,11 +167,11 @@ fn read(connection: &Connection, inbox: &async_channel::Receiver<Job>) {
     }
 }
 
-fn find(connection: &Connection, key: TileKey) -> rusqlite::Result<Option<Tile>> {
+fn find(connection: &Connection, key: TileId) -> rusqlite::Result<Option<Tile>> {
     let mut statement = connection
         .prepare_cached("SELECT tile_data FROM tiles WHERE zoom_level = ?1 AND tile_column = ?2 AND tile_row = ?3")?;
     let row: Option<Option<Vec<u8>>> =
-        statement.query_row((key.zoom(), key.x(), key.tms_row()), |row| row.get(0)).optional()?;
+        statement.query_row((key.z(), key.x(), key.tms_row()), |row| row.get(0)).optional()?;
     Ok(row.flatten().map(Tile::new))
 }
 

@@ -1,7 +1,6 @@
 //! The tiles that are served.
 
 mod archive;
-mod key;
 mod synthetic;
 
 use std::collections::HashMap;
@@ -10,8 +9,8 @@ use std::sync::Arc;
 
 pub use archive::ArchiveError;
 pub(super) use archive::FindError;
-pub use key::TileKey;
-pub(super) use key::digits;
+
+use tidegate_core::TileId;
 
 use super::dice::fingerprint;
 use super::reply::seconds;
@@ -58,7 +57,7 @@ pub(super) struct Tiles {
 }
 
 enum Store {
-    Memory(HashMap<TileKey, Tile>),
+    Memory(HashMap<TileId, Tile>),
     Disk(Readers),
 }
 
@@ -112,8 +111,8 @@ impl Tiles {
         let synthetic = synthetic_bytes.map(|bytes| checked(bytes, zoom_min, format)).transpose()?;
         let mut decoys = survey.map(|survey| survey.samples).unwrap_or_default();
         if let Some(Synthetic { bytes, .. }) = synthetic {
-            let places = [TileKey::new(1, 0, 0), TileKey::new(1, 1, 1)];
-            decoys.extend(places.into_iter().flatten().map(|key| synthetic::tile(key, bytes)));
+            decoys.push(synthetic::tile(TileId::WORLD, bytes));
+            decoys.extend(TileId::WORLD.children().map(|[first, ..]| synthetic::tile(first, bytes)));
         } else if *source == TileSource::Nothing {
             return Err(TilesError::Nothing);
         }
@@ -121,9 +120,9 @@ impl Tiles {
     }
 
     /// The tile at this place, or that there is none.
-    pub(super) async fn find(&self, key: TileKey) -> Result<Option<Tile>, FindError> {
+    pub(super) async fn find(&self, key: TileId) -> Result<Option<Tile>, FindError> {
         match self.synthetic {
-            Some(Synthetic { bytes, zoom_min }) if key.zoom() >= zoom_min => Ok(Some(synthetic::tile(key, bytes))),
+            Some(Synthetic { bytes, zoom_min }) if key.z() >= zoom_min => Ok(Some(synthetic::tile(key, bytes))),
             _ => match &self.store {
                 Store::Memory(tiles) => Ok(tiles.get(&key).cloned()),
                 Store::Disk(readers) => readers.find(key).await,

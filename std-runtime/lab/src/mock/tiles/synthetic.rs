@@ -4,11 +4,13 @@
 //! layer whose only value is a long text. It unpacks and decodes; it has the size that was asked for to the byte; the
 //! text depends on the tile alone.
 
-use super::{Tile, TileKey};
-use crate::mock::dice::{GOLDEN, mix};
+use tidegate_core::TileId;
+
+use super::Tile;
+use crate::mock::dice::{GOLDEN, mix, tile_bits};
 
 /// The tile of this many bytes, at least [`BYTES_MIN`] and at most [`BYTES_MAX`].
-pub(super) fn tile(key: TileKey, bytes: usize) -> Tile {
+pub(super) fn tile(key: TileId, bytes: usize) -> Tile {
     let blocks = bytes.saturating_sub(GZIP_FRAME).div_ceil(BLOCK_MAX + BLOCK_HEAD);
     let vector = vector_tile(key, bytes.saturating_sub(GZIP_FRAME + blocks * BLOCK_HEAD));
     let mut out = Vec::with_capacity(bytes);
@@ -26,11 +28,11 @@ pub(super) fn tile(key: TileKey, bytes: usize) -> Tile {
     // At most `BYTES_MAX`, far below 2^32.
     out.extend_from_slice(&(vector.len() as u32).to_le_bytes());
     // The bytes follow from the place, so the place is as good a tag as the bytes.
-    Tile::tagged(out, mix(key.packed() ^ (bytes as u64).wrapping_mul(GOLDEN)))
+    Tile::tagged(out, mix(tile_bits(key) ^ (bytes as u64).wrapping_mul(GOLDEN)))
 }
 
 /// A vector tile of exactly `size` bytes.
-fn vector_tile(key: TileKey, size: usize) -> Vec<u8> {
+fn vector_tile(key: TileId, size: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(size);
     out.push(LAYER);
     push_rest(&mut out, size);
@@ -39,7 +41,7 @@ fn vector_tile(key: TileKey, size: usize) -> Vec<u8> {
     push_rest(&mut out, size);
     out.push(STRING);
     push_rest(&mut out, size);
-    let mut state = mix(key.packed() ^ GOLDEN);
+    let mut state = mix(tile_bits(key) ^ GOLDEN);
     while out.len() < size {
         state = state.wrapping_add(GOLDEN);
         // Eight letters from `a` to `p` at once.
@@ -94,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    fn key(text: &str) -> TileKey {
+    fn key(text: &str) -> TileId {
         text.parse().expect("a tile")
     }
 
