@@ -6,6 +6,7 @@
 //! | `{x}` | column, from the west |
 //! | `{y}` | row, from the north (XYZ) |
 //! | `{-y}` | row, from the south (TMS) |
+//! | `{quadkey}` or `{q}` | the digits of Bing Maps |
 //! | `{s}` | `a`, `b` or `c` |
 //! | `{switch:one,two}` | one of the list |
 //! | `{r}` or `{ratio}` | nothing, or `@2x` with [`UrlTemplate::high_resolution`] |
@@ -22,6 +23,8 @@ use std::fmt::{self, Write};
 
 pub use error::TemplateError;
 
+use tidegate_core::TileId;
+
 use crate::transport::request::parse_url;
 
 /// A URL with placeholders, checked once, expanded for each tile.
@@ -30,16 +33,17 @@ use crate::transport::request::parse_url;
 ///
 /// ```
 /// use tidegate::template::UrlTemplate;
+/// use tidegate_core::TileId;
 ///
 /// let template = UrlTemplate::parse("https://{s}.tiles.test/{z}/{x}/{y}{r}.png?key=k3y")?;
 /// let mut url = String::new();
-/// template.expand(3, 5, 2, &mut url);
+/// template.expand(TileId::new(3, 5, 2)?, &mut url);
 /// assert_eq!(url, "https://b.tiles.test/3/5/2.png?key=k3y"); // (5 + 2) mod 3 = 1
 /// assert_eq!(template.to_string(), "https://{s}.tiles.test/{z}/{x}/{y}{r}.png?…");
 ///
 /// let base = UrlTemplate::parse("http://127.0.0.1:8001")?;
 /// assert_eq!(base.to_string(), "http://127.0.0.1:8001/{z}/{x}/{y}.png");
-/// # Ok::<(), tidegate::template::TemplateError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct UrlTemplate {
@@ -55,8 +59,8 @@ pub struct UrlTemplate {
 pub struct Placeholder {
     /// What stands between the braces.
     pub name: &'static str,
-    /// Appends what zoom, column and row become.
-    pub expand: fn(u8, u32, u32, &mut String),
+    /// Appends what the tile becomes.
+    pub expand: fn(TileId, &mut String),
 }
 
 #[derive(Clone)]
@@ -69,7 +73,7 @@ enum Part {
     Ratio,
     /// One of several, by the tile's place. Never empty.
     Pick(Vec<String>),
-    Other(fn(u8, u32, u32, &mut String)),
+    Other(fn(TileId, &mut String)),
 }
 
 impl UrlTemplate {
@@ -115,7 +119,7 @@ impl UrlTemplate {
         };
         // What the transport will read is read here already, with the first of each choice.
         let mut sample = String::new();
-        template.expand(0, 0, 0, &mut sample);
+        template.expand(TileId::WORLD, &mut sample);
         let uri = parse_url(sample).map_err(|_| TemplateError::Host)?;
         template.host = bare_host(uri.host().unwrap_or_default());
         Ok(template)
@@ -129,22 +133,20 @@ impl UrlTemplate {
     }
 
     /// Writes the URL of a tile into `url`, in place of what it holds. Allocates only where `url` has to grow.
-    ///
-    /// `x` and `y` are below 2^`z`, counted from the north-west.
-    pub fn expand(&self, z: u8, x: u32, y: u32, url: &mut String) {
+    pub fn expand(&self, tile: TileId, url: &mut String) {
         url.clear();
         for part in &self.parts {
             // Writing to a string cannot fail.
             let _ = match part {
                 Part::Text(text) => url.write_str(text),
-                Part::Zoom => write!(url, "{z}"),
-                Part::Column => write!(url, "{x}"),
-                Part::Row => write!(url, "{y}"),
-                Part::RowFromSouth => write!(url, "{}", row_from_south(z, y)),
+                Part::Zoom => write!(url, "{}", tile.z()),
+                Part::Column => write!(url, "{}", tile.x()),
+                Part::Row => write!(url, "{}", tile.y()),
+                Part::RowFromSouth => write!(url, "{}", tile.tms_row()),
                 Part::Ratio => url.write_str(self.ratio),
-                Part::Pick(choices) => url.write_str(pick(choices, x, y)),
+                Part::Pick(choices) => url.write_str(pick(choices, tile)),
                 Part::Other(expand) => {
-                    expand(z, x, y, url);
+                    expand(tile, url);
                     Ok(())
                 }
             };
@@ -246,6 +248,7 @@ fn placeholder(name: &str, further: &[Placeholder]) -> Result<Part, TemplateErro
         "y" => Part::Row,
         "-y" => Part::RowFromSouth,
         "r" | "ratio" => Part::Ratio,
+        "quadkey" | "q" => Part::Other(quadkey),
         "s" => Part::Pick(["a", "b", "c"].map(str::to_owned).to_vec()),
         _ => match name.strip_prefix("switch:") {
             Some(choices) => Part::Pick(choices.split(',').map(choice).collect::<Result<_, _>>()?),
@@ -296,16 +299,15 @@ fn bare_host(host: &str) -> String {
     host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
 }
 
-fn row_from_south(z: u8, y: u32) -> u64 {
-    let rows = 1u64 << z.min(32);
-    (rows - 1).saturating_sub(u64::from(y))
+fn quadkey(tile: TileId, url: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(url, "{}", tile.show_quadkey());
 }
 
-fn pick(choices: &[String], x: u32, y: u32) -> &str {
-    let count = choices.len().max(1) as u64;
-    // Below the number of choices, so it fits.
-    let index = ((u64::from(x) + u64::from(y)) % count) as usize;
-    choices.get(index).map_or("", String::as_str)
+/// The choice of a tile. Column and row together are below 2^31.
+fn pick(choices: &[String], tile: TileId) -> &str {
+    let sum = usize::try_from(tile.x() + tile.y()).unwrap_or(0);
+    sum.checked_rem(choices.len()).and_then(|index| choices.get(index)).map_or("", String::as_str)
 }
 
 #[cfg(test)]
@@ -314,7 +316,7 @@ mod tests {
 
     fn expand(template: &str, z: u8, x: u32, y: u32) -> String {
         let mut url = "what was there before".to_owned();
-        UrlTemplate::parse(template).unwrap().expand(z, x, y, &mut url);
+        UrlTemplate::parse(template).unwrap().expand(TileId::new(z, x, y).unwrap(), &mut url);
         url
     }
 
@@ -327,8 +329,7 @@ mod tests {
         assert_eq!(expand("http://a.test/{z}/{x}/{y}.png", 11, 327, 791), "http://a.test/11/327/791.png");
         assert_eq!(expand("http://a.test/{zoom}/{x}/{-y}", 11, 327, 791), "http://a.test/11/327/1256");
         assert_eq!(expand("HTTPS://a.test/t?x={x}&y={y}&z={z}", 1, 0, 1), "https://a.test/t?x=0&y=1&z=1");
-        assert_eq!(expand("http://a.test/{z}/{x}/{-y}", 32, 0, u32::MAX), "http://a.test/32/0/0");
-        assert_eq!(expand("http://a.test/{z}/{x}/{-y}", 0, 0, 9), "http://a.test/0/0/0");
+        assert_eq!(expand("http://a.test/{quadkey}?n={q}", 3, 3, 5), "http://a.test/213?n=213");
     }
 
     #[test]
@@ -336,11 +337,13 @@ mod tests {
         let template = UrlTemplate::parse("http://{switch:one,two}.test/{z}/{x}/{y}{r}.png").unwrap().high_resolution();
         let mut url = String::new();
         for (x, y, host) in [(0, 0, "one"), (1, 0, "two"), (0, 1, "two"), (1, 1, "one")] {
-            template.expand(1, x, y, &mut url);
+            template.expand(TileId::new(1, x, y).unwrap(), &mut url);
             assert_eq!(url, format!("http://{host}.test/1/{x}/{y}@2x.png"));
         }
         assert_eq!(template.host(), "one.test");
-        assert_eq!(pick(&["a".to_owned(), "b".to_owned()], u32::MAX, u32::MAX), "a");
+        let last = TileId::new(30, (1 << 30) - 1, (1 << 30) - 1).unwrap();
+        template.expand(last, &mut url);
+        assert!(url.starts_with("http://one.test/30/"), "{url}");
     }
 
     #[test]
@@ -359,12 +362,12 @@ mod tests {
 
     #[test]
     fn a_further_placeholder_stands_for_the_place() {
-        let quadkey = Placeholder { name: "quadkey", expand: |z, x, y, url| url.push_str(&format!("q{z}-{x}-{y}")) };
-        let template = UrlTemplate::parse_with("http://t{switch:0,1}.test/{quadkey}.jpg", &[quadkey]).unwrap();
+        let id = Placeholder { name: "hilbert", expand: |tile, url| url.push_str(&tile.hilbert_id().to_string()) };
+        let template = UrlTemplate::parse_with("http://t{switch:0,1}.test/{hilbert}.jpg", &[id]).unwrap();
         let mut url = String::new();
-        template.expand(3, 3, 4, &mut url);
-        assert_eq!(url, "http://t1.test/q3-3-4.jpg");
-        assert_eq!(refused("http://a.test/{quadkey}"), TemplateError::Unknown("quadkey".to_owned()));
+        template.expand(TileId::new(1, 1, 0).unwrap(), &mut url);
+        assert_eq!(url, "http://t1.test/4.jpg");
+        assert_eq!(refused("http://a.test/{hilbert}"), TemplateError::Unknown("hilbert".to_owned()));
     }
 
     #[test]
