@@ -156,7 +156,7 @@ pub enum Defect {
 /// The first thing that is wrong.
 pub fn check(response: &Response, expect: &Expect, unpacked: &mut Vec<u8>) -> Result<Checked, Defect> {
     let body: &[u8] = &response.body;
-    let received = body.len() as u64;
+    let received = u64::try_from(body.len()).unwrap_or(u64::MAX);
     if let Some(stated) = response.headers.content_length()
         && stated != received
     {

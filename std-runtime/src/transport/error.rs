@@ -44,13 +44,13 @@ pub enum TransportError {
     #[error("body ended early, after {received} bytes")]
     IncompleteBody {
         /// Bytes of the body that did arrive.
-        received: u64,
+        received: usize,
     },
     /// The body is larger than the client was told to take.
     #[error("body is larger than {max} bytes: raise max_body_bytes if such tiles are expected")]
     BodyTooLarge {
         /// The limit.
-        max: u64,
+        max: usize,
     },
     /// What came is not HTTP/1.1 as this client understands it.
     #[error("the server does not speak proper HTTP/1.1")]
@@ -66,7 +66,7 @@ pub enum TransportError {
         /// How long it was willing to wait.
         after: Duration,
     },
-    /// This process, not the server, ran out of something: descriptors, threads, memory, local ports.
+    /// This process, not the server, ran out of something: descriptors, threads, memory, ports.
     #[error("this process is out of {0}: lower the concurrency or raise the limit")]
     Exhausted(Resource),
     /// The client was closed.
@@ -179,8 +179,8 @@ pub enum Resource {
     Threads,
     /// Memory, socket buffers included.
     Memory,
-    /// Local ports.
-    Ports,
+    /// Local ports, or there is no local address from which the server's could be reached.
+    LocalAddresses,
 }
 
 impl std::fmt::Display for Resource {
@@ -189,7 +189,7 @@ impl std::fmt::Display for Resource {
             Self::Descriptors => "file descriptors",
             Self::Threads => "threads",
             Self::Memory => "memory",
-            Self::Ports => "local ports",
+            Self::LocalAddresses => "local addresses or ports",
         })
     }
 }

@@ -1,13 +1,17 @@
 //! The response headers that the fetcher has a use for, in one small allocation.
 //!
-//! A tile's response carries ten to thirty headers; sixteen of all there are matter here. Keeping the library's own
-//! map would cost kilobytes per tile in flight, and tie every caller and every test to that library.
+//! A tile's response carries ten to thirty headers; eleven of all there are matter here, and those about quotas, which
+//! are read at once. Keeping the library's own map would cost kilobytes per tile in flight, and tie every caller and
+//! every test to that library.
 
 use std::fmt;
+use std::time::Duration;
+
+use tidegate_core::Quota;
+use tidegate_core::http::{QuotaReader, retry_after};
 
 /// A response header that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub enum Field {
     /// `Age`: how long a shared cache has held it, in seconds.
     Age,
@@ -27,16 +31,6 @@ pub enum Field {
     Expires,
     /// `Last-Modified`.
     LastModified,
-    /// `RateLimit` of draft-ietf-httpapi-ratelimit-headers.
-    RateLimit,
-    /// `RateLimit-Limit` of that draft's earlier versions, and `X-RateLimit-Limit`.
-    RateLimitLimit,
-    /// `RateLimit-Policy`.
-    RateLimitPolicy,
-    /// `RateLimit-Remaining`, and `X-RateLimit-Remaining`.
-    RateLimitRemaining,
-    /// `RateLimit-Reset`, `X-RateLimit-Reset` and `X-Rate-Limit-Reset`: seconds, or an epoch.
-    RateLimitReset,
     /// `Retry-After`: seconds or a date.
     RetryAfter,
     /// `Vary`.
@@ -44,9 +38,7 @@ pub enum Field {
 }
 
 /// How many fields there are.
-const FIELDS: usize = 16;
-/// The kept headers of a tile together; more than that is a second allocation.
-const TYPICAL_BYTES: usize = 256;
+const FIELDS: usize = 11;
 
 impl Field {
     /// Every field.
@@ -60,11 +52,6 @@ impl Field {
         Self::ETag,
         Self::Expires,
         Self::LastModified,
-        Self::RateLimit,
-        Self::RateLimitLimit,
-        Self::RateLimitPolicy,
-        Self::RateLimitRemaining,
-        Self::RateLimitReset,
         Self::RetryAfter,
         Self::Vary,
     ];
@@ -82,89 +69,52 @@ impl Field {
             Self::ETag => "etag",
             Self::Expires => "expires",
             Self::LastModified => "last-modified",
-            Self::RateLimit => "ratelimit",
-            Self::RateLimitLimit => "ratelimit-limit",
-            Self::RateLimitPolicy => "ratelimit-policy",
-            Self::RateLimitRemaining => "ratelimit-remaining",
-            Self::RateLimitReset => "ratelimit-reset",
             Self::RetryAfter => "retry-after",
             Self::Vary => "vary",
         }
     }
 
-    /// The field of a header name in lower case, as HTTP libraries hand it out; `None` for one that is not kept.
+    /// The field of a header's name, in any case; `None` for one that is not kept.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "x-ratelimit-limit" => Self::RateLimitLimit,
-            "x-ratelimit-remaining" => Self::RateLimitRemaining,
-            "x-ratelimit-reset" | "x-rate-limit-reset" => Self::RateLimitReset,
-            _ => return Self::ALL.into_iter().find(|field| field.name() == name),
-        })
+        Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(name))
     }
 
     /// Whether a second line of the same name continues the list (RFC 9110 §5.3). Of the others the first one counts.
     const fn is_list(self) -> bool {
-        matches!(
-            self,
-            Self::CacheControl | Self::ContentEncoding | Self::RateLimit | Self::RateLimitPolicy | Self::Vary
-        )
+        matches!(self, Self::CacheControl | Self::ContentEncoding | Self::Vary)
     }
 }
 
-/// The kept headers of one response.
+/// The kept headers of one response, made from its lines in their order.
 ///
 /// A value that is not visible ASCII is left out as if it had not been sent.
 ///
 /// ```
+/// use std::time::Duration;
 /// use tidegate::transport::{Field, Headers};
 ///
-/// let headers = Headers::from_iter([("content-type", "image/png"), ("x-unknown", "1"), ("content-length", "1024")]);
+/// let headers = Headers::from_iter([
+///     ("Content-Type", "image/png"),
+///     ("Content-Length", "1024"),
+///     ("Retry-After", "7"),
+///     ("X-RateLimit-Remaining", "3"),
+///     ("X-RateLimit-Reset", "60"),
+/// ]);
 /// assert_eq!(headers.get(Field::ContentType), Some("image/png"));
 /// assert_eq!(headers.content_length(), Some(1024));
-/// assert_eq!(headers.get(Field::RetryAfter), None);
+/// assert_eq!(headers.retry_after(), Some(Duration::from_secs(7)));
+/// assert_eq!(headers.quota().unwrap().remaining, 3);
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Headers {
     text: String,
     /// Start and end in `text`; an empty span is an absent header.
     spans: [(u16, u16); FIELDS],
+    quota: Option<Quota>,
 }
 
 impl Headers {
-    /// Keeps one header line, `name` in any case; does nothing for a name that is not kept.
-    pub fn add(&mut self, name: &str, value: &str) {
-        if let Some(field) = Field::from_name(&name.to_ascii_lowercase()) {
-            self.set(field, value);
-        }
-    }
-
-    pub(crate) fn set(&mut self, field: Field, value: &str) {
-        let value = value.trim();
-        if value.is_empty() || !value.bytes().all(|b| b == b'\t' || (b' '..0x7f).contains(&b)) {
-            return;
-        }
-        let already = self.get(field).map(str::len);
-        if already.is_some() && !field.is_list() {
-            return;
-        }
-        // Room for the value, for what it continues, and for ", ". A head that large is refused before it comes here.
-        let start = self.text.len();
-        let end = start + already.map_or(0, |length| length + 2) + value.len();
-        let (Ok(start_16), Ok(end_16)) = (u16::try_from(start), u16::try_from(end)) else {
-            return;
-        };
-        if self.text.is_empty() {
-            self.text.reserve(TYPICAL_BYTES);
-        }
-        if let (Some(_), (from, to)) = (already, self.spans[field as usize]) {
-            self.text.extend_from_within(usize::from(from)..usize::from(to));
-            self.text.push_str(", ");
-        }
-        self.text.push_str(value);
-        self.spans[field as usize] = (start_16, end_16);
-    }
-
     /// The value of `field`.
     #[must_use]
     pub fn get(&self, field: Field) -> Option<&str> {
@@ -183,14 +133,58 @@ impl Headers {
     pub fn media_type(&self) -> Option<&str> {
         self.get(Field::ContentType)?.split(';').next().map(str::trim)
     }
+
+    /// How long the server asks to be left alone: [`retry_after`] of its `Retry-After` and `Date`.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.get(Field::RetryAfter)?.as_bytes(), self.get(Field::Date).map(str::as_bytes))
+    }
+
+    /// What the server says may still be asked of it: what [`QuotaReader`] makes of the rate limit headers.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        self.quota
+    }
+
+    fn set(&mut self, field: Field, value: &str) {
+        let value = value.trim();
+        if value.is_empty() || !value.bytes().all(|b| b == b'\t' || (b' '..0x7f).contains(&b)) {
+            return;
+        }
+        let already = self.get(field).map(str::len);
+        if already.is_some() && !field.is_list() {
+            return;
+        }
+        // Room for the value, for what it continues, and for ", ".
+        let start = self.text.len();
+        let end = start + already.map_or(0, |length| length + 2) + value.len();
+        // The transport refuses a head that large before it comes here.
+        let (Ok(start_16), Ok(end_16)) = (u16::try_from(start), u16::try_from(end)) else {
+            return;
+        };
+        if self.text.is_empty() {
+            self.text.reserve(TYPICAL_BYTES);
+        }
+        if let (Some(_), (from, to)) = (already, self.spans[field as usize]) {
+            self.text.extend_from_within(usize::from(from)..usize::from(to));
+            self.text.push_str(", ");
+        }
+        self.text.push_str(value);
+        self.spans[field as usize] = (start_16, end_16);
+    }
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(lines: I) -> Self {
         let mut headers = Self::default();
+        let mut quota = QuotaReader::new();
         for (name, value) in lines {
-            headers.add(name, value);
+            quota.header(name.as_bytes(), value.as_bytes());
+            if let Some(field) = Field::from_name(name) {
+                headers.set(field, value);
+            }
         }
+        headers.quota = quota.finish(headers.get(Field::Date).map(str::as_bytes));
         headers
     }
 }
@@ -202,6 +196,9 @@ impl fmt::Debug for Headers {
     }
 }
 
+/// The kept headers of a tile together; more than that is a second allocation.
+const TYPICAL_BYTES: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +206,7 @@ mod tests {
     #[test]
     fn every_field_is_found_by_its_own_name_and_at_its_own_place() {
         for (index, field) in Field::ALL.into_iter().enumerate() {
-            assert_eq!(Field::from_name(field.name()), Some(field));
+            assert_eq!(Field::from_name(&field.name().to_ascii_uppercase()), Some(field));
             assert_eq!(field as usize, index);
         }
     }
@@ -228,10 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn older_names_of_rate_limit_headers_are_read_as_the_new_ones() {
-        let headers = Headers::from_iter([("X-RateLimit-Remaining", "3"), ("X-Rate-Limit-Reset", "1700000000")]);
-        assert_eq!(headers.get(Field::RateLimitRemaining), Some("3"));
-        assert_eq!(headers.get(Field::RateLimitReset), Some("1700000000"));
+    fn a_quota_is_read_against_the_date_wherever_that_stands() {
+        let headers = Headers::from_iter([
+            ("x-ratelimit-remaining", "3"),
+            ("x-ratelimit-reset", "1700006460"),
+            ("date", "Wed, 15 Nov 2023 00:00:00 GMT"),
+        ]);
+        let quota = Quota { remaining: 3, limit: None, resets_in: Duration::from_secs(60) };
+        assert_eq!(headers.quota(), Some(quota));
     }
 
     #[test]

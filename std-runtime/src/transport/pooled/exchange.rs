@@ -15,7 +15,7 @@ use super::socket::{Counts, Dial};
 use super::{Arc, current};
 use crate::transport::body::BodyPool;
 use crate::transport::error::{RedirectError, RequestError};
-use crate::transport::headers::{Field, Headers};
+use crate::transport::headers::Headers;
 use crate::transport::request::parse_url;
 use crate::transport::{Body, Phase, Request, Response, Timing, TransportError};
 
@@ -128,14 +128,14 @@ impl Exchange {
     fn receive(&self, mut source: ureq::Body) -> Result<Body, TransportError> {
         current::note(|seen| seen.phase = Phase::Body);
         let max = self.max_body_bytes;
-        let too_large = TransportError::BodyTooLarge { max: max as u64 };
-        let expected = source.content_length().unwrap_or(0);
-        if expected > max as u64 {
-            return Err(too_large);
-        }
+        let too_large = TransportError::BodyTooLarge { max };
+        let mut wanted = match source.content_length().map(usize::try_from) {
+            None => 1,
+            // One byte more than it should have, so that the end is read too and the connection can be used again.
+            Some(Ok(stated)) if stated <= max => stated + 1,
+            Some(_) => return Err(too_large),
+        };
         let mut body = self.bodies.take();
-        // One byte more than it should have, so that the end is read too and the connection can be used again.
-        let mut wanted = usize::try_from(expected).unwrap_or(max) + 1;
         let mut reader = source.as_reader();
         loop {
             let room = (max - body.len()).saturating_add(1);
@@ -156,7 +156,7 @@ impl Exchange {
 
     fn broken_off(&self, error: std::io::Error, body: &Body) -> TransportError {
         match lower(error.into(), self.clocks) {
-            TransportError::Closed { .. } => TransportError::IncompleteBody { received: body.len() as u64 },
+            TransportError::Closed { .. } => TransportError::IncompleteBody { received: body.len() },
             other => other,
         }
     }
@@ -164,15 +164,8 @@ impl Exchange {
 
 /// The headers that matter, in their own small form.
 fn kept(headers: &HeaderMap) -> Headers {
-    let mut kept = Headers::default();
     // A length beside another framing is to be ignored (RFC 9112 §6.3).
-    let framed = headers.contains_key(header::TRANSFER_ENCODING);
-    for (name, value) in headers {
-        if let (Some(field), Ok(value)) = (Field::from_name(name.as_str()), value.to_str())
-            && !(framed && field == Field::ContentLength)
-        {
-            kept.set(field, value);
-        }
-    }
-    kept
+    let is_framed = headers.contains_key(header::TRANSFER_ENCODING);
+    let lines = headers.iter().filter(|(name, _)| !(is_framed && *name == header::CONTENT_LENGTH));
+    lines.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
 }

@@ -80,7 +80,7 @@ fn from_tls(error: &rustls::Error) -> TlsError {
 /// What this machine lacks, where that is the cause.
 fn exhausted(error: &io::Error) -> Option<TransportError> {
     let resource = match (error.kind(), error.raw_os_error()) {
-        (ErrorKind::AddrNotAvailable, _) => Resource::Ports,
+        (ErrorKind::AddrNotAvailable, _) => Resource::LocalAddresses,
         (ErrorKind::OutOfMemory, _) => Resource::Memory,
         (_, Some(code)) if DESCRIPTOR_ERRORS.contains(&code) => Resource::Descriptors,
         _ => return None,

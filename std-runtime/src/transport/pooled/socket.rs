@@ -87,6 +87,9 @@ fn connect_any(
     let mut last = Some(TransportError::Resolve);
     for (index, addr) in addrs.iter().enumerate() {
         let left = limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Err(None);
+        }
         let share = if index + 1 == addrs.len() { left } else { left / 2 };
         match job.wait(Instant::now() + share, Async::<TcpStream>::connect(*addr)) {
             Ok(Ok(stream)) => return blocking(stream).map_err(|error| Some(from_connect(&error))),
@@ -135,10 +138,7 @@ impl Transport for Socket {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         let clock = Clock::start(timeout, self.send_timeout, Phase::Send)?;
-        if self.send_timeout_set != Some(clock.limit) {
-            self.stream.set_write_timeout(Some(clock.limit))?;
-            self.send_timeout_set = Some(clock.limit);
-        }
+        tell(&mut self.send_timeout_set, clock.limit, |limit| self.stream.set_write_timeout(limit))?;
         let output = self.buffers.output().get(..amount).unwrap_or_default();
         match (&*self.stream).write_all(output) {
             Ok(()) => Ok(()),
@@ -149,10 +149,7 @@ impl Transport for Socket {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let clock = Clock::start(timeout, self.read_timeout, current::seen().phase)?;
-        if self.read_timeout_set != Some(clock.limit) {
-            self.stream.set_read_timeout(Some(clock.limit))?;
-            self.read_timeout_set = Some(clock.limit);
-        }
+        tell(&mut self.read_timeout_set, clock.limit, |limit| self.stream.set_read_timeout(limit))?;
         let started = Instant::now();
         let read = loop {
             match (&*self.stream).read(self.buffers.input_append_buf()) {
@@ -230,6 +227,24 @@ impl Clock {
             None => ureq::Error::Timeout(self.reason),
         }
     }
+}
+
+/// Tells the system a timeout, unless it was told before.
+fn tell(
+    told: &mut Option<Duration>,
+    limit: Duration,
+    set: impl FnOnce(Option<Duration>) -> io::Result<()>,
+) -> Result<(), ureq::Error> {
+    if *told == Some(limit) {
+        return Ok(());
+    }
+    match set(Some(limit)) {
+        Ok(()) => *told = Some(limit),
+        // macOS refuses where the other side has closed; what it sent before that can still be read.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+        Err(error) => return Err(raise(from_established(&error))),
+    }
+    Ok(())
 }
 
 fn is_timeout(error: &io::Error) -> bool {
