@@ -88,6 +88,11 @@ impl Instant {
         if ns < 0 { Self::ORIGIN } else { Self(ns as u64) }
     }
 
+    /// `<`, where comparison operators are not const.
+    pub(crate) const fn is_before(self, other: Self) -> bool {
+        self.0 < other.0
+    }
+
     pub(crate) const fn max(self, other: Self) -> Self {
         if self.0 >= other.0 { self } else { other }
     }

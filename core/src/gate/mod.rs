@@ -46,7 +46,7 @@ pub trait Gatekeeper {
     fn attempt_timeout(&self) -> Duration;
 }
 
-/// The policies of one upstream, composed. 224 bytes with everything in it but latency buckets and trace.
+/// The policies of one upstream, composed. 232 bytes with everything in it but latency buckets and trace.
 ///
 /// Invariant: every ticket that it hands out is settled exactly once, with any outcome, in any order, at any later time; or
 /// its place is reclaimed when its lease ends. Between calls nothing happens.
@@ -365,7 +365,7 @@ const fn pacing(rate: RateControl) -> Result<(RateLimiter, Option<Adaptation>), 
 /// So many refusals of access in a row stop the host: going on would look like an attack.
 const DENIED_MAX: u8 = 3;
 
-const _: () = assert!(size_of::<Gate>() <= 224);
+const _: () = assert!(size_of::<Gate>() <= 232);
 
 #[cfg(test)]
 mod tests;

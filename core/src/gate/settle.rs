@@ -74,10 +74,7 @@ impl<W: Window> Gate<W> {
     }
 
     fn refund(&mut self, ticket: &Ticket) {
-        // A cut has spent the burst since: what was taken before it is not owed any more.
-        if ticket.rate_cuts == self.rate_cuts() && self.seen >= self.paused_until {
-            self.limiter.refund(1);
-        }
+        self.limiter.refund(ticket.started, 1);
         if ticket.is_retry()
             && let Some(budget) = &mut self.budget
         {

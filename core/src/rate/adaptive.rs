@@ -130,7 +130,7 @@ impl fmt::Display for AdaptiveRateError {
 
 impl core::error::Error for AdaptiveRateError {}
 
-/// A rate limiter whose rate adapts. 56 bytes.
+/// A rate limiter whose rate adapts. 64 bytes.
 ///
 /// Invariant: the rate stays between floor and ceiling, and is cut at most once per flight.
 ///
@@ -161,7 +161,7 @@ impl AdaptiveRate {
         match self.limiter.check(now) {
             Ok(()) => {
                 self.limiter.take(now);
-                Ok(Grant { cuts: self.adaptation.cuts })
+                Ok(Grant { taken_at: now, cuts: self.adaptation.cuts })
             }
             Err(Shortage { until }) => Err(Pacing::NotBefore(until)),
         }
@@ -177,10 +177,11 @@ impl AdaptiveRate {
         self.adaptation.on_throttled(now, &mut self.limiter, grant.cuts);
     }
 
-    /// Gives back a cell that was taken but not used.
+    /// Gives back a cell that was taken but not used; nothing where another was taken since (see
+    /// [`RateLimiter::refund`]).
     pub const fn refund(&mut self, grant: Grant) {
-        let Grant { cuts: _ } = grant;
-        self.limiter.refund(1);
+        let Grant { taken_at, cuts: _ } = grant;
+        self.limiter.refund(taken_at, 1);
     }
 
     /// Admits nothing before `until`.
@@ -198,6 +199,7 @@ impl AdaptiveRate {
 #[derive(Debug)]
 #[must_use = "hand it back with what came of it"]
 pub struct Grant {
+    taken_at: Instant,
     cuts: u8,
 }
 
@@ -393,4 +395,4 @@ const SLOWEST_NS_MAX: u64 = 60 * 1_000_000_000;
 const CATCH_UP_NS_MAX: u64 = 60 * 1_000_000_000;
 
 const _: () = assert!(size_of::<Adaptation>() == 32);
-const _: () = assert!(size_of::<AdaptiveRate>() == 56);
+const _: () = assert!(size_of::<AdaptiveRate>() == 64);

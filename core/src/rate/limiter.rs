@@ -124,9 +124,10 @@ pub(crate) struct Shortage {
     pub(crate) until: Instant,
 }
 
-/// A rate limiter. 24 bytes, not `Copy`: a copied limiter is a second limiter.
+/// A rate limiter. 32 bytes, not `Copy`: a copied limiter is a second limiter.
 ///
-/// Invariant: in any span of time `T` it admits at most `burst + T / t` cells, whatever the order of readings.
+/// Invariant: in any span of time `T` at most `burst + T / t` of the cells that it admitted are used (not refunded),
+/// whatever the order of readings.
 ///
 /// ```
 /// use tidegate_core::{Instant, rate::{Pacing, Rate, RateConfig, RateLimiter}};
@@ -147,6 +148,8 @@ pub struct RateLimiter {
     interval_ns: u64,
     /// τ: how far back in time a rest counts.
     tolerance_ns: u64,
+    /// What was taken before this is not refunded: others have built on it since.
+    refundable_from: Instant,
 }
 
 impl RateLimiter {
@@ -165,18 +168,18 @@ impl RateLimiter {
 
     /// A limiter that admits everything, but can still be paused.
     pub const fn unlimited() -> Self {
-        Self { next_ns: i64::MIN / 2, interval_ns: 0, tolerance_ns: 0 }
+        Self { next_ns: i64::MIN / 2, interval_ns: 0, tolerance_ns: 0, refundable_from: Instant::ORIGIN }
     }
 
     /// A limiter that spaces cells by `interval_ns` and lets those that are late catch up within `tolerance_ns`.
     pub(crate) const fn spaced(interval_ns: u64, tolerance_ns: u64) -> Self {
-        Self { next_ns: i64::MIN / 2, interval_ns, tolerance_ns }
+        Self { interval_ns, tolerance_ns, ..Self::unlimited() }
     }
 
     /// A limiter as it was left; the tolerance is cut to what the arithmetic can hold.
     pub(crate) const fn resumed(next_ns: i64, interval_ns: u64, tolerance_ns: u64) -> Self {
         let tolerance_ns = if tolerance_ns > TOLERANCE_NS_MAX { TOLERANCE_NS_MAX } else { tolerance_ns };
-        Self { next_ns, interval_ns, tolerance_ns }
+        Self { next_ns, interval_ns, tolerance_ns, ..Self::unlimited() }
     }
 
     /// Takes over the pace of another limiter: the earliest next instant stays, and a slower pace spends the burst.
@@ -188,9 +191,9 @@ impl RateLimiter {
         }
     }
 
-    /// Starts as it was left: `until_next_ns` from now one cell conforms; negative where it is rested.
+    /// Starts as it was left: one cell conforms `until_next_ns` from now, or later; negative where it is rested.
     pub(crate) fn restore(&mut self, now: Instant, until_next_ns: i64) {
-        self.next_ns = now.signed().saturating_add(until_next_ns).clamp(i64::MIN / 2, i64::MAX / 2);
+        self.next_ns = self.next_ns.max(now.signed().saturating_add(until_next_ns));
     }
 
     pub(crate) const fn next_ns(&self) -> i64 {
@@ -214,16 +217,22 @@ impl RateLimiter {
         Pacing::Go
     }
 
-    /// Gives back cells that were taken but not used.
+    /// Gives back cells that were taken at `taken_at` but not used, as long as none was taken later and no pause came in
+    /// between. After that nothing is given back: what came later was admitted on the strength of the time that passed,
+    /// and paying that out again would let more through than the rate allows.
     ///
     /// ```
     /// # use tidegate_core::{Instant, rate::{Pacing, Rate, RateConfig, RateLimiter}};
     /// let mut limiter = RateLimiter::new(RateConfig { rate: Rate::per_second(1), burst: 1 }).expect("valid");
-    /// assert_eq!(limiter.try_acquire(Instant::from_secs(5), 1), Pacing::Go);
-    /// limiter.refund(1);
-    /// assert_eq!(limiter.try_acquire(Instant::from_secs(5), 1), Pacing::Go);
+    /// let now = Instant::from_secs(5);
+    /// assert_eq!(limiter.try_acquire(now, 1), Pacing::Go);
+    /// limiter.refund(now, 1);
+    /// assert_eq!(limiter.try_acquire(now, 1), Pacing::Go);
     /// ```
-    pub const fn refund(&mut self, cells: u32) {
+    pub const fn refund(&mut self, taken_at: Instant, cells: u32) {
+        if taken_at.is_before(self.refundable_from) {
+            return;
+        }
         let span_ns = self.interval_ns.saturating_mul(cells as u64);
         let span_ns = if span_ns > Instant::MAX.as_nanos() { i64::MAX } else { span_ns as i64 };
         self.next_ns = self.next_ns.saturating_sub(span_ns);
@@ -234,6 +243,7 @@ impl RateLimiter {
 
     /// Admits nothing before `until`. Afterwards cells are spaced again: a pause leaves no burst behind.
     pub const fn pause_until(&mut self, until: Instant) {
+        self.refundable_from = self.refundable_from.max(until);
         if self.next_ns < until.signed() {
             self.next_ns = until.signed();
         }
@@ -291,6 +301,7 @@ impl RateLimiter {
         let rested_ns = now.signed() - self.tolerance_ns as i64;
         let from_ns = if self.next_ns > rested_ns { self.next_ns } else { rested_ns };
         self.next_ns = from_ns.saturating_add(self.interval_ns as i64);
+        self.refundable_from = self.refundable_from.max(now);
     }
 
     /// What follows is spaced by at least an interval from now.
@@ -326,11 +337,14 @@ const YEAR_NS: u64 = 366 * 86_400 * 1_000_000_000;
 /// So that no sum of an instant, a tolerance and an interval leaves the signed range.
 const TOLERANCE_NS_MAX: u64 = 1 << 62;
 
-const _: () = assert!(size_of::<RateLimiter>() == 24);
+const _: () = assert!(size_of::<RateLimiter>() == 32);
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
+    use crate::entropy::Entropy;
 
     fn limiter(count: u32, period: Duration, burst: u32) -> RateLimiter {
         RateLimiter::new(RateConfig { rate: Rate { count, period }, burst }).expect("valid settings")
@@ -396,13 +410,82 @@ mod tests {
         let mut limiter = limiter(10, Duration::from_secs(1), 3);
         let now = Instant::from_secs(10);
         assert_eq!(limiter.try_acquire(now, 3), Pacing::Go);
-        limiter.refund(2);
+        limiter.refund(now, 2);
         assert_eq!(limiter.try_acquire(now, 2), Pacing::Go);
         assert_eq!(limiter.try_acquire(now, 1), Pacing::NotBefore(Instant::from_millis(10_100)));
-        limiter.refund(u32::MAX);
+        limiter.refund(now, u32::MAX);
         assert_eq!(limiter.try_acquire(now, 4), Pacing::Never { burst: 3 }, "a refund never exceeds the burst");
         assert_eq!(limiter.try_acquire(now, 3), Pacing::Go);
         assert_eq!(limiter.try_acquire(now, 1), Pacing::NotBefore(Instant::from_millis(10_100)));
+    }
+
+    #[test]
+    fn a_refund_never_lets_more_through_than_the_rate() {
+        // One cell a second. The first is not used, but by the time it comes back the second has gone in its stead.
+        let mut limiter = limiter(1, Duration::from_secs(1), 1);
+        let (first, second) = (Instant::from_secs(1), Instant::from_secs(2));
+        assert_eq!(limiter.try_acquire(first, 1), Pacing::Go);
+        assert_eq!(limiter.try_acquire(second, 1), Pacing::Go);
+        limiter.refund(first, 1);
+        assert_eq!(limiter.try_acquire(second, 1), Pacing::NotBefore(Instant::from_secs(3)), "two at the same instant");
+        limiter.refund(second, 1);
+        assert_eq!(limiter.try_acquire(second, 1), Pacing::Go, "the last one can be given back");
+    }
+
+    #[test]
+    fn what_is_used_conforms_whatever_is_refunded_when() {
+        // The oracle keeps a list: the cells that were used, each checked against the textbook's virtual scheduling.
+        const INTERVAL_NS: u64 = 1_000_000_000;
+        for (seed, burst) in (0..400).zip([1u32, 2, 3, 5].into_iter().cycle()) {
+            let mut limiter = limiter(1, Duration::from_secs(1), burst);
+            let mut taken: std::vec::Vec<(Instant, bool)> = std::vec::Vec::new();
+            let mut refunded_at_once = 0;
+            let mut now = Instant::from_secs(50);
+            for step in 0..120 {
+                let entropy = Entropy::mix(seed, step, 0);
+                now = now.plus_ns(entropy.up_to(3) * INTERVAL_NS / 4);
+                if limiter.try_acquire(now, 1) == Pacing::Go {
+                    taken.push((now, true));
+                    if entropy.derive(1).up_to(3) == 0 {
+                        limiter.refund(now, 1);
+                        taken.pop();
+                        refunded_at_once += 1;
+                        assert_eq!(limiter.try_acquire(now, 1), Pacing::Go, "seed {seed}: a fresh refund was lost");
+                        taken.push((now, true));
+                    }
+                }
+                if entropy.derive(2).up_to(2) == 0
+                    && let Some(cell) = taken.get_mut(entropy.derive(3).up_to(119) as usize)
+                    && cell.1
+                {
+                    cell.1 = false;
+                    limiter.refund(cell.0, 1);
+                }
+            }
+            assert!(refunded_at_once > 0, "seed {seed} tried nothing");
+            let mut arrival = Instant::ORIGIN;
+            for &(at, _) in taken.iter().filter(|(_, used)| *used) {
+                let early_ns = arrival.since_ns(at);
+                let tolerance_ns = INTERVAL_NS * (u64::from(burst) - 1);
+                assert!(early_ns <= tolerance_ns, "seed {seed}, burst {burst}: {early_ns} ns too early at {at:?}");
+                arrival = arrival.max(at).plus_ns(INTERVAL_NS);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_and_a_cut_are_not_undone_by_a_refund() {
+        let start = Instant::from_secs(5);
+        let mut paused = limiter(10, Duration::from_secs(1), 5);
+        assert_eq!(paused.try_acquire(start, 1), Pacing::Go);
+        paused.pause_until(Instant::from_secs(60));
+        paused.refund(start, 1);
+        assert_eq!(paused.next_at(), Instant::from_secs(60), "a refund cut a pause short");
+        let mut slowed = limiter(10, Duration::from_secs(1), 5);
+        assert_eq!(slowed.try_acquire(start, 1), Pacing::Go);
+        slowed.set_rate(start, RateConfig { rate: Rate::per_second(1), burst: 1 }).expect("valid");
+        slowed.refund(start, 1);
+        assert_eq!(slowed.next_at(), Instant::from_secs(6), "a refund gave back the burst that a cut had spent");
     }
 
     #[test]
@@ -458,7 +541,7 @@ mod tests {
         for _ in 0..3 {
             let _: Pacing = limiter.try_acquire(Instant::MAX, 1);
             limiter.pause_until(Instant::MAX);
-            limiter.refund(u32::MAX);
+            limiter.refund(Instant::MAX, u32::MAX);
         }
     }
 
