@@ -166,9 +166,15 @@ impl RetryBudget {
         }
     }
 
-    /// Gives back a retry that was withdrawn but never sent.
+    /// Gives back a retry that was withdrawn but never sent: to what is saved or, where that has no room for it, to the
+    /// reserve.
     pub const fn refund(&mut self) {
-        self.add(self.cost());
+        if self.saved + self.cost() <= self.most() {
+            self.saved += self.cost();
+        } else {
+            // A full reserve holds no more: `take` counts no rest longer than its tolerance.
+            self.reserve_next_ns = self.reserve_next_ns.saturating_sub(self.refill.ns() as i64);
+        }
     }
 
     pub(crate) const fn check(&self, now: Instant) -> Result<(), Exhausted> {
@@ -214,9 +220,12 @@ impl RetryBudget {
 
     const fn add(&mut self, amount: u32) {
         let sum = self.saved.saturating_add(amount);
-        // Below 2^32: a product of two 16-bit numbers.
-        let most = self.saved_max as u32 * self.cost();
-        self.saved = if sum > most { most } else { sum };
+        self.saved = if sum > self.most() { self.most() } else { sum };
+    }
+
+    /// The most that can be saved, at most 65,535²: with the cost of one more retry still below 2^32.
+    const fn most(&self) -> u32 {
+        self.saved_max as u32 * self.cost()
     }
 
     const fn cost(&self) -> u32 {
@@ -299,6 +308,22 @@ mod tests {
         budget.refund();
         assert!(budget.try_withdraw(NOW).is_ok());
         assert!(budget.try_withdraw(NOW).is_err());
+    }
+
+    #[test]
+    fn a_refund_is_not_lost_where_nothing_can_be_saved() {
+        for saved_max in [0, 5] {
+            let mut budget = budget(1, 2, saved_max, 1);
+            assert!(budget.try_withdraw(NOW).is_ok(), "the reserve");
+            (0..10).for_each(|_| budget.deposit());
+            let full = usize::from(saved_max);
+            budget.refund();
+            assert_eq!(drain(&mut budget, NOW), full + 1, "given back although {full} are saved already");
+        }
+        let mut budget = budget(65_535, 65_535, u16::MAX, 1);
+        (0..70_000).for_each(|_| budget.deposit());
+        (0..3).for_each(|_| budget.refund());
+        assert_eq!(drain(&mut budget, NOW), 65_535 + 1, "no more than what is full");
     }
 
     #[test]
