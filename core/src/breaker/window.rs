@@ -175,6 +175,14 @@ impl PeriodWindow {
 
     /// Begins as many cells as time has passed, ten at most.
     fn rotate(&mut self, now: Instant) {
+        if now < self.cell_end {
+            return;
+        }
+        if self.cells.iter().all(|cell| cell.calls == 0) {
+            // Nothing is remembered: where the cells begin does not depend on the origin of time.
+            self.cell_end = now.plus_ns(self.cell_ns);
+            return;
+        }
         for _ in 0..CELLS {
             if now < self.cell_end {
                 return;
@@ -300,6 +308,24 @@ mod tests {
         window.record(Instant::from_secs(50), sample(3));
         assert_eq!(window.counts(Instant::ORIGIN), Counts { calls: 2, failed: 2, slow: 2 });
         assert_eq!(window.counts(Instant::MAX), Counts::default(), "a year's jump drops everything");
+    }
+
+    #[test]
+    fn where_its_cells_begin_does_not_depend_on_the_origin_of_time() {
+        let seen = |origin: Instant| -> Vec<u32> {
+            let mut window = PeriodWindow::last(Duration::from_secs(10)).expect("in range");
+            let instants = (0..300).map(|step| origin.plus_ns(700_000_000 + step * 190_000_000));
+            instants
+                .map(|now| {
+                    window.record(now, sample(3));
+                    window.counts(now).calls
+                })
+                .collect()
+        };
+        let at_origin = seen(Instant::ORIGIN);
+        for shift in [Instant::from_nanos(1), Instant::from_millis(400), Instant::from_secs(86_400)] {
+            assert_eq!(seen(shift), at_origin, "shifted by {shift:?}");
+        }
     }
 
     #[test]
