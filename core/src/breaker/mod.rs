@@ -66,6 +66,10 @@ pub enum BreakerState {
     Open {
         /// When the first probe may go.
         until: Instant,
+        /// Failed calls when it opened, or slow ones where these opened it …
+        bad: u16,
+        /// … of so many. Both are 0 where it is open since before a restart.
+        calls: u16,
     },
     /// Probes pass.
     HalfOpen {
@@ -114,6 +118,10 @@ pub enum Rejected {
     Open {
         /// When the first probe may go.
         until: Instant,
+        /// Failed calls when it opened, or slow ones where these opened it …
+        bad: u16,
+        /// … of so many.
+        calls: u16,
     },
     /// All probes are out; the lease of the youngest ends then, and a result may come earlier.
     Probing {
@@ -152,7 +160,8 @@ pub enum Rejected {
 ///     let pass = breaker.try_acquire(now).expect("closed");
 ///     breaker.settle(now, pass, Verdict::Failure, Entropy::new(0));
 /// }
-/// assert_eq!(breaker.try_acquire(now).unwrap_err(), Rejected::Open { until: Instant::from_secs(70) });
+/// let rejected = Rejected::Open { until: Instant::from_secs(70), bad: 5, calls: 5 };
+/// assert_eq!(breaker.try_acquire(now).unwrap_err(), rejected);
 /// ```
 #[derive(Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -244,7 +253,7 @@ impl<W: Window> CircuitBreaker<W> {
             BreakerMode::Enforce => match self.state {
                 BreakerState::Closed { ramp, clean } => self.settle_closed(now, ramp, clean, verdict, entropy),
                 // Only the transition to open begins this era, and nothing was admitted in it.
-                BreakerState::Open { until: _ } => {}
+                BreakerState::Open { .. } => {}
                 BreakerState::HalfOpen { lease_end, outstanding, succeeded } => {
                     let outstanding = outstanding.saturating_sub(1);
                     self.state = BreakerState::HalfOpen { lease_end, outstanding, succeeded };
@@ -264,11 +273,9 @@ impl<W: Window> CircuitBreaker<W> {
             return;
         };
         let counts = self.window.counts(now);
-        let calls = counts.calls + u32::from(overdue);
-        if overdue > 0 && calls >= self.evidence(ramp) && slow.is_reached(counts.slow + u32::from(overdue), calls) {
-            self.trips = self.trips.saturating_add(1);
-            let open_ns = self.open.longest_ns(u32::from(self.trips));
-            self.enter(BreakerState::Open { until: now.plus_ns(open_ns) });
+        let (bad, calls) = (counts.slow + u32::from(overdue), counts.calls + u32::from(overdue));
+        if overdue > 0 && calls >= self.evidence(ramp) && slow.is_reached(bad, calls) {
+            self.trip(now, bad, calls, Entropy::new(u32::MAX));
         }
     }
 
@@ -298,7 +305,7 @@ impl<W: Window> CircuitBreaker<W> {
     #[must_use = "a query"]
     pub fn would_open(&mut self, now: Instant) -> bool {
         let counts = self.window.counts(now);
-        counts.calls >= u32::from(self.calls_min) && self.reaches(counts)
+        counts.calls >= u32::from(self.calls_min) && self.too_many(counts).is_some()
     }
 
     /// Stands where another one stood, with its own settings and nothing remembered.
@@ -306,13 +313,23 @@ impl<W: Window> CircuitBreaker<W> {
         (self.state, self.era, self.trips, self.mode) = (other.state, other.era, other.trips, other.mode);
     }
 
-    /// Starts open, or on the ramp, as it was left. The open time is cut to the longest that the settings give.
+    /// Starts open, or on the ramp, as it was left, unless it is stricter already. The open time is cut to the longest that
+    /// the settings give.
     pub(crate) fn restore(&mut self, now: Instant, open_ns: Option<u64>, ramp: u16, trips: u8) {
-        self.trips = trips;
+        if self.mode != BreakerMode::Enforce {
+            return;
+        }
+        self.trips = self.trips.max(trips);
         if let Some(open_ns) = open_ns {
-            let open_ns = open_ns.min(self.open.longest_ns(u32::MAX));
-            self.enter(BreakerState::Open { until: now.plus_ns(open_ns) });
-        } else if ramp < u16::MAX {
+            let left = now.plus_ns(open_ns.min(self.open.longest_ns(u32::MAX)));
+            let until = match self.state {
+                BreakerState::Open { until, .. } => until.max(left),
+                BreakerState::Closed { .. } | BreakerState::HalfOpen { .. } => left,
+            };
+            self.enter(BreakerState::Open { until, bad: 0, calls: 0 });
+        } else if let BreakerState::Closed { ramp: present, clean: _ } = self.state
+            && ramp < present
+        {
             self.enter(BreakerState::Closed { ramp: ramp.max(1), clean: 0 });
         }
     }
@@ -326,7 +343,7 @@ impl<W: Window> CircuitBreaker<W> {
         }
         match self.state {
             BreakerState::Closed { .. } => Ok(()),
-            BreakerState::Open { until } if now < until => Err(Rejected::Open { until }),
+            BreakerState::Open { until, bad, calls } if now < until => Err(Rejected::Open { until, bad, calls }),
             BreakerState::HalfOpen { outstanding, .. } if outstanding < self.probes => Ok(()),
             BreakerState::HalfOpen { lease_end, outstanding, .. } if now < lease_end => {
                 Err(Rejected::Probing { until: lease_end, outstanding, probes: self.probes })
@@ -342,8 +359,9 @@ impl<W: Window> CircuitBreaker<W> {
     /// Takes what [`CircuitBreaker::check`] allowed.
     pub(crate) fn take(&mut self, now: Instant) -> Pass {
         let probe = match self.state {
-            BreakerState::HalfOpen { outstanding, succeeded, lease_end: _ } => {
-                let lease_end = now.plus_ns(self.lease.ns());
+            BreakerState::HalfOpen { outstanding, succeeded, lease_end } => {
+                // A reading that is late does not end the lease of a probe that is out already.
+                let lease_end = lease_end.max(now.plus_ns(self.lease.ns()));
                 self.state = BreakerState::HalfOpen { lease_end, outstanding: outstanding + 1, succeeded };
                 debug_assert!(outstanding < self.probes, "one probe too many");
                 true
@@ -357,10 +375,14 @@ impl<W: Window> CircuitBreaker<W> {
         self.remember(now, verdict);
         match verdict {
             Verdict::Success => self.rise(ramp, clean),
+            // Slow is no fault where it is not judged.
+            Verdict::Slow if self.slow.is_none() => self.rise(ramp, clean),
             Verdict::Slow | Verdict::Failure | Verdict::SlowFailure => {
                 let counts = self.window.counts(now);
-                if counts.calls >= self.evidence(ramp) && self.reaches(counts) {
-                    self.trip(now, entropy);
+                if counts.calls >= self.evidence(ramp)
+                    && let Some(bad) = self.too_many(counts)
+                {
+                    self.trip(now, bad, counts.calls, entropy);
                 }
             }
             Verdict::Answered | Verdict::Neutral => {}
@@ -382,11 +404,11 @@ impl<W: Window> CircuitBreaker<W> {
             Verdict::Failure | Verdict::SlowFailure => false,
             Verdict::Neutral => return,
         };
-        let succeeded = succeeded + u8::from(good);
+        let judged = succeeded + 1;
         if !good {
-            self.trip(now, entropy);
-        } else if succeeded < self.successes {
-            self.state = BreakerState::HalfOpen { lease_end, outstanding, succeeded };
+            self.trip(now, 1, u32::from(judged), entropy);
+        } else if judged < self.successes {
+            self.state = BreakerState::HalfOpen { lease_end, outstanding, succeeded: judged };
         } else {
             self.close();
         }
@@ -420,10 +442,10 @@ impl<W: Window> CircuitBreaker<W> {
         };
     }
 
-    fn trip(&mut self, now: Instant, entropy: Entropy) {
+    fn trip(&mut self, now: Instant, bad: u32, calls: u32, entropy: Entropy) {
         self.trips = self.trips.saturating_add(1);
         let open_ns = self.open.delay_ns(u32::from(self.trips), 0, entropy);
-        self.enter(BreakerState::Open { until: now.plus_ns(open_ns) });
+        self.enter(BreakerState::Open { until: now.plus_ns(open_ns), bad: saturated(bad), calls: saturated(calls) });
     }
 
     /// The one place where an era begins.
@@ -448,9 +470,12 @@ impl<W: Window> CircuitBreaker<W> {
         u32::from(self.calls_min.min(ramp.max(RAMP_EVIDENCE_MIN)))
     }
 
-    fn reaches(&self, counts: Counts) -> bool {
-        self.failed.is_reached(counts.failed, counts.calls)
-            || self.slow.is_some_and(|slow| slow.is_reached(counts.slow, counts.calls))
+    /// The failed calls where they are too many, else the slow ones where those are.
+    fn too_many(&self, counts: Counts) -> Option<u32> {
+        if self.failed.is_reached(counts.failed, counts.calls) {
+            return Some(counts.failed);
+        }
+        self.slow.filter(|slow| slow.is_reached(counts.slow, counts.calls)).map(|_| counts.slow)
     }
 }
 
@@ -474,6 +499,10 @@ impl<W> CircuitBreaker<W> {
             BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => u16::MAX,
         }
     }
+}
+
+const fn saturated(count: u32) -> u16 {
+    if count > u16::MAX as u32 { u16::MAX } else { count as u16 }
 }
 
 /// Where the ramp ends: a fetcher has rarely more than this in flight.

@@ -38,7 +38,8 @@ fn opened(config: BreakerConfig) -> (CircuitBreaker, Pass) {
     for _ in 0..config.calls_min {
         call(&mut breaker, NOW, Verdict::Failure);
     }
-    assert_eq!(breaker.state(), BreakerState::Open { until: Instant::from_secs(1_010) });
+    let calls = config.calls_min;
+    assert_eq!(breaker.state(), BreakerState::Open { until: Instant::from_secs(1_010), bad: calls, calls });
     (breaker, straggler)
 }
 
@@ -84,7 +85,7 @@ fn too_few_calls_never_open_it() {
 fn an_open_breaker_says_when_to_come_back_and_admits_one_probe_then() {
     let (mut breaker, _straggler) = opened(CONFIG);
     let almost = Instant::from_nanos(LATER.as_nanos() - 1);
-    assert_eq!(breaker.try_acquire(almost), Err(Rejected::Open { until: LATER }));
+    assert_eq!(breaker.try_acquire(almost), Err(Rejected::Open { until: LATER, bad: 4, calls: 4 }));
     let probe = breaker.try_acquire(LATER).expect("half-open");
     assert!(probe.probe);
     let lease_end = Instant::from_secs(1_040);
@@ -103,11 +104,14 @@ fn a_probe_that_fails_opens_it_for_longer_and_success_forgets_that() {
     for open_s in [20, 40, 40] {
         call(&mut breaker, now, Verdict::Failure);
         now = now.saturating_add(Duration::from_secs(open_s));
-        assert_eq!(breaker.state(), BreakerState::Open { until: now });
+        assert_eq!(breaker.state(), BreakerState::Open { until: now, bad: 1, calls: 1 });
     }
     call(&mut breaker, now, Verdict::Success);
     (0..4).for_each(|_| call(&mut breaker, now, Verdict::Failure));
-    assert_eq!(breaker.state(), BreakerState::Open { until: now.saturating_add(Duration::from_secs(10)) });
+    assert_eq!(
+        breaker.state(),
+        BreakerState::Open { until: now.saturating_add(Duration::from_secs(10)), bad: 4, calls: 4 }
+    );
 }
 
 #[test]
@@ -185,7 +189,35 @@ fn a_relapse_during_the_ramp_opens_on_less_evidence_and_for_longer() {
     (0..2).for_each(|_| call(&mut breaker, LATER, Verdict::Success));
     (0..2).for_each(|_| call(&mut breaker, LATER, Verdict::Failure));
     let until = LATER.saturating_add(Duration::from_secs(20));
-    assert_eq!(breaker.state(), BreakerState::Open { until }, "2 of 4 calls, instead of 4 of 8");
+    assert_eq!(breaker.state(), BreakerState::Open { until, bad: 2, calls: 4 }, "2 of 4 calls, instead of 4 of 8");
+}
+
+#[test]
+fn slow_answers_raise_the_ramp_where_slowness_is_not_judged() {
+    let config = BreakerConfig { after_closing: AfterClosing::Ramp, ..CONFIG };
+    let (mut breaker, _straggler) = half_open(config);
+    (0..600).for_each(|_| call(&mut breaker, LATER, Verdict::Slow));
+    assert_eq!(breaker.calls_at_once(), u16::MAX, "a server that is always slow was let in two at a time for ever");
+    let (mut strict, _straggler) = half_open(BreakerConfig { slow: Some(Share::of(1, 1)), ..config });
+    call(&mut strict, LATER, Verdict::Success);
+    (0..600).for_each(|step| call(&mut strict, LATER, if step % 2 == 0 { Verdict::Slow } else { Verdict::Success }));
+    assert_eq!(strict.calls_at_once(), 256, "300 successes are 2 + 4 + … + 128 and some; slow ones do not count");
+}
+
+#[test]
+fn a_refusal_names_what_opened_it_for_as_long_as_it_is_open() {
+    let window = PeriodWindow::last(Duration::from_secs(1)).expect("in range");
+    let config = BreakerConfig { slow: Some(Share::of(1, 2)), ..CONFIG };
+    let mut breaker = CircuitBreaker::over_period(window, config).expect("valid");
+    call(&mut breaker, NOW, Verdict::Success);
+    (0..3).for_each(|_| call(&mut breaker, NOW, Verdict::Failure));
+    let almost = Instant::from_nanos(LATER.as_nanos() - 1);
+    let named = Rejected::Open { until: LATER, bad: 3, calls: 4 };
+    assert_eq!(breaker.try_acquire(almost), Err(named), "its window has long forgotten the calls");
+    call(&mut breaker, LATER, Verdict::Success);
+    breaker.count_overdue(LATER, 5);
+    let until = Instant::from_secs(1_020);
+    assert_eq!(breaker.try_acquire(LATER), Err(Rejected::Open { until, bad: 5, calls: 5 }), "five overdue");
 }
 
 #[test]
@@ -207,7 +239,7 @@ fn calls_still_in_flight_open_it_when_they_are_overdue() {
     breaker.count_overdue(NOW, 3);
     assert!(matches!(breaker.state(), BreakerState::Closed { .. }), "too few to judge");
     breaker.count_overdue(NOW, 4);
-    assert_eq!(breaker.state(), BreakerState::Open { until: LATER });
+    assert_eq!(breaker.state(), BreakerState::Open { until: LATER, bad: 4, calls: 4 });
 }
 
 #[test]
@@ -236,7 +268,7 @@ fn the_open_time_is_jittered_inside_its_bounds() {
             let pass = breaker.try_acquire(NOW).expect("closed");
             breaker.settle(NOW, pass, Verdict::Failure, Entropy::mix(1, device, 0));
         }
-        let BreakerState::Open { until } = breaker.state() else { panic!("four of four failed") };
+        let BreakerState::Open { until, .. } = breaker.state() else { panic!("four of four failed") };
         assert!(Instant::from_secs(1_005) <= until && until <= LATER, "{until:?}");
         instants.insert(until);
     }
@@ -258,12 +290,23 @@ fn a_period_window_forgets_with_time() {
 fn time_running_backwards_admits_nothing_that_was_not_admitted() {
     let (mut breaker, _straggler) = opened(CONFIG);
     for earlier in [Instant::ORIGIN, Instant::from_secs(999), NOW] {
-        assert_eq!(breaker.try_acquire(earlier), Err(Rejected::Open { until: LATER }));
+        assert_eq!(breaker.try_acquire(earlier), Err(Rejected::Open { until: LATER, bad: 4, calls: 4 }));
     }
     let _probe = breaker.try_acquire(LATER).expect("half-open");
     for earlier in [Instant::ORIGIN, NOW] {
         assert!(breaker.try_acquire(earlier).is_err());
     }
+}
+
+#[test]
+fn time_running_backwards_does_not_end_the_lease_of_a_probe_early() {
+    let (mut breaker, _straggler) = half_open(BreakerConfig { probes: 2, ..CONFIG });
+    let _first = breaker.try_acquire(LATER).expect("one of two");
+    let _second = breaker.try_acquire(NOW).expect("two of two, by a late reading");
+    let lease_end = LATER.saturating_add(CONFIG.lease);
+    let almost = Instant::from_nanos(lease_end.as_nanos() - 1);
+    assert!(breaker.try_acquire(almost).is_err(), "a third probe while the lease of the first still runs");
+    assert!(breaker.try_acquire(lease_end).is_ok());
 }
 
 #[test]

@@ -48,9 +48,9 @@ pub enum Admission {
 pub enum Why {
     /// The breaker is open.
     Open {
-        /// Failed calls in its window when it opened, or slow ones where these opened it …
+        /// Failed calls when it opened, or slow ones where these opened it …
         bad: u16,
-        /// … of so many.
+        /// … of so many. Both are 0 where it is open since before a restart.
         calls: u16,
     },
     /// The breaker was forced open.

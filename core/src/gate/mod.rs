@@ -211,7 +211,7 @@ impl<W: Window> Gate<W> {
             (until, why) = (exhausted.until, Why::Budget { saved: exhausted.saved, cost: exhausted.cost });
         }
         if let Some(rejected) = rejected {
-            let (rejected_until, rejected_why) = self.why_rejected(now, rejected);
+            let (rejected_until, rejected_why) = why_rejected(rejected);
             if rejected_until > until {
                 (until, why) = (rejected_until, rejected_why);
             }
@@ -246,18 +246,6 @@ impl<W: Window> Gate<W> {
         let until = self.limiter.next_at();
         let interval_us = about_micros(self.limiter.interval_ns());
         (until, Why::Rate { early_us: about_micros(until.since_ns(now)), interval_us })
-    }
-
-    fn why_rejected(&mut self, now: Instant, rejected: Rejected) -> (Instant, Why) {
-        match rejected {
-            Rejected::Forced => (Instant::MAX, Why::ForcedOpen),
-            Rejected::Probing { until, outstanding, probes } => (until, Why::Probing { outstanding, probes }),
-            Rejected::Open { until } => {
-                let counts = self.breaker.counts(now);
-                let bad = counts.failed.max(counts.slow);
-                (until, Why::Open { bad: saturated(bad), calls: saturated(counts.calls) })
-            }
-        }
     }
 
     fn rate_cuts(&self) -> u8 {
@@ -325,8 +313,12 @@ impl<W: Window> Gatekeeper for Gate<W> {
     }
 }
 
-const fn saturated(count: u32) -> u16 {
-    if count > u16::MAX as u32 { u16::MAX } else { count as u16 }
+const fn why_rejected(rejected: Rejected) -> (Instant, Why) {
+    match rejected {
+        Rejected::Forced => (Instant::MAX, Why::ForcedOpen),
+        Rejected::Probing { until, outstanding, probes } => (until, Why::Probing { outstanding, probes }),
+        Rejected::Open { until, bad, calls } => (until, Why::Open { bad, calls }),
+    }
 }
 
 const fn breaker_config(config: &GateConfig) -> BreakerConfig {

@@ -64,7 +64,7 @@ impl<W: Window> Gate<W> {
         let left_ns = |until: Instant| until.since_ns(now);
         let (breaker, open_ns, ramp) = match self.breaker.state() {
             BreakerState::Closed { ramp, clean: _ } => (CLOSED, 0, ramp),
-            BreakerState::Open { until } => (OPEN, left_ns(until), 0),
+            BreakerState::Open { until, .. } => (OPEN, left_ns(until), 0),
             // Whether the server is back is found out anew, at once.
             BreakerState::HalfOpen { .. } => (OPEN, 0, 0),
         };
