@@ -212,10 +212,10 @@ impl RetryBudget {
         self.reserve_next_ns
     }
 
-    /// Starts with the reserve as far spent as it was left, at most wholly.
+    /// Starts with the reserve as far spent as it was left, at most wholly, or further.
     pub(crate) fn restore(&mut self, now: Instant, until_next_ns: i64) {
-        let most_ns = self.refill.ns() as i64;
-        self.reserve_next_ns = now.signed().saturating_add(until_next_ns.clamp(i64::MIN / 4, most_ns));
+        let left_ns = now.signed().saturating_add(until_next_ns.min(self.refill.ns() as i64));
+        self.reserve_next_ns = self.reserve_next_ns.max(left_ns);
     }
 
     const fn add(&mut self, amount: u32) {

@@ -112,8 +112,13 @@ pub(crate) struct Millis(u32);
 impl Millis {
     /// `None` where the span is longer than 2^32 − 1 ms.
     pub(crate) const fn round_up(span: Duration) -> Option<Self> {
-        let ms = nanos(span).div_ceil(1_000_000);
-        if ms > u32::MAX as u64 { None } else { Some(Self(ms as u32)) }
+        if nanos(span) > nanos(Self::MAX) { None } else { Some(Self::from_ns_up(nanos(span))) }
+    }
+
+    /// Saturates at [`Millis::MAX`].
+    pub(crate) const fn from_ns_up(span_ns: u64) -> Self {
+        let ms = span_ns.div_ceil(1_000_000);
+        if ms > u32::MAX as u64 { Self(u32::MAX) } else { Self(ms as u32) }
     }
 
     pub(crate) const fn ns(self) -> u64 {

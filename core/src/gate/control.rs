@@ -2,11 +2,11 @@
 
 use super::{Gate, GateConfig, GateError, breaker_config, checked_times, pacing, settle::PAUSE_NS_MAX};
 use crate::{
-    breaker::{BreakerMode, CallWindow, CircuitBreaker, Window},
+    breaker::{BreakerMode, CallWindow, CircuitBreaker, PeriodWindow, Window},
     budget::RetryBudget,
     limit::ConcurrencyLimit,
     outcome::Quota,
-    time::{Instant, nanos},
+    time::{Instant, Millis, nanos},
 };
 
 impl<W: Window> Gate<W> {
@@ -16,19 +16,28 @@ impl<W: Window> Gate<W> {
         self.pause(until.min(now.plus_ns(PAUSE_NS_MAX)));
     }
 
-    /// Heeds what a server says about its quota (`RateLimit` fields): with little left the gate spreads what is left
-    /// over the time until there is more, before a 429 comes; with nothing left it pauses until then.
+    /// Heeds what a server says about its quota (`RateLimit` fields), before a 429 comes: with little left the gate spreads
+    /// what is left over the time until there is more; with nothing left it pauses until then.
     ///
-    /// Little means an eighth of the limit, or 10 where the limit is not known.
+    /// Little means an eighth of the limit, or 10 where the limit is not known, beside what is in flight: the server may not
+    /// have counted that yet. The latest word holds.
     pub fn observe_quota(&mut self, now: Instant, quota: Quota) {
         let now = self.advance(now);
         let resets_in_ns = nanos(quota.resets_in).min(PAUSE_NS_MAX);
+        let resets_at = now.plus_ns(resets_in_ns);
+        let others = u32::from(self.limit.in_flight().saturating_sub(1));
         let little = quota.limit.map_or(QUOTA_LITTLE, |limit| limit / 8);
-        match u64::from(quota.remaining) {
-            0 => self.pause(now.plus_ns(resets_in_ns)),
+        let paced = now < self.paced_until;
+        self.paced_until = Instant::ORIGIN;
+        if quota.remaining == 0 {
+            self.pause(resets_at);
+        } else if quota.remaining.saturating_sub(others) <= little {
             // Up: rather a little late than one too many. A division, but not on the way of each request.
-            left if left <= u64::from(little) => self.limiter.pause_until(now.plus_ns(resets_in_ns.div_ceil(left))),
-            _ => {}
+            self.pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));
+            self.paced_until = resets_at;
+            if !paced {
+                self.limiter.pause_until(now.plus_ns(self.pace.ns()));
+            }
         }
     }
 
@@ -47,15 +56,37 @@ impl Gate<CallWindow> {
     /// Changes the settings while running. What is owed stays owed and what is outstanding stays outstanding: tickets that are
     /// out settle as before, the next instant and a pause stay, what the budget saved stays up to its new cap, an open
     /// breaker stays open. More in flight than a new limit allows drains. The breaker's window starts empty, and an
-    /// adaptive rate or limit starts from its new start. The id stays.
+    /// adaptive rate or limit starts from its new start. The id and the breaker's mode stay.
     ///
     /// # Errors
     /// As [`Gate::new`]; nothing is changed.
     pub fn reconfigure(&mut self, now: Instant, config: GateConfig) -> Result<(), GateError> {
+        let breaker = CircuitBreaker::new(breaker_config(&config)).map_err(GateError::Breaker)?;
+        self.adopt(now, config, breaker)
+    }
+}
+
+impl Gate<PeriodWindow> {
+    /// [`Gate::reconfigure`] for a gate whose breaker judges the last stretch of time.
+    ///
+    /// # Errors
+    /// As [`Gate::over_period`]; nothing is changed.
+    pub fn reconfigure_over_period(
+        &mut self,
+        now: Instant,
+        window: PeriodWindow,
+        config: GateConfig,
+    ) -> Result<(), GateError> {
+        let breaker = CircuitBreaker::over_period(window, breaker_config(&config)).map_err(GateError::Breaker)?;
+        self.adopt(now, config, breaker)
+    }
+}
+
+impl<W: Window> Gate<W> {
+    fn adopt(&mut self, now: Instant, config: GateConfig, mut breaker: CircuitBreaker<W>) -> Result<(), GateError> {
         let now = self.advance(now);
         let (attempt_timeout, slow_after, lease) = checked_times(&config)?;
         let (limiter, adaptation) = pacing(config.rate)?;
-        let mut breaker = CircuitBreaker::new(breaker_config(&config)).map_err(GateError::Breaker)?;
         let mut limit = ConcurrencyLimit::new(config.limit).map_err(GateError::Limit)?;
         let mut budget = config.budget.map(RetryBudget::new).transpose().map_err(GateError::Budget)?;
 

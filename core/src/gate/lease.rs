@@ -21,6 +21,12 @@ pub(super) struct Leases {
     starts: [u16; CELLS],
     /// The present cell, counted on for ever; its place is the remainder by `CELLS`.
     generation: u8,
+    /// How many cells of the present length the age of a ticket that is out can reach.
+    life_cells: u8,
+    /// The last byte of the breaker era that the youngest ticket was given in.
+    era: u8,
+    /// How many cells have begun since that era's first ticket: only these hold no ticket of an earlier one.
+    era_cells: u8,
 }
 
 /// What the passing of time brought.
@@ -30,16 +36,28 @@ pub(super) struct Turned {
     pub(super) turned: bool,
 }
 
-const CELLS: usize = 4;
-
 impl Leases {
     pub(super) const fn new(lease: Millis) -> Self {
-        Self { cell_end: Instant::ORIGIN, cell: lease.third_up(), starts: [0; CELLS], generation: 0 }
+        Self {
+            cell_end: Instant::ORIGIN,
+            cell: lease.third_up(),
+            starts: [0; CELLS],
+            generation: 0,
+            life_cells: CELLS as u8,
+            era: 0,
+            era_cells: 0,
+        }
     }
 
     /// Cells that begin from here on have the length of another lease.
-    pub(super) const fn set_lease(&mut self, lease: Millis) {
-        self.cell = lease.third_up();
+    pub(super) fn set_lease(&mut self, lease: Millis) {
+        let cell = lease.third_up();
+        // Up: tickets that are out under a longer lease settle as before.
+        let life_cells = (self.cell.ns() * u64::from(self.life_cells)).div_ceil(cell.ns());
+        self.life_cells = life_cells.clamp(CELLS as u64, LIFE_CELLS_MAX) as u8;
+        self.cell = cell;
+        // The ages of the cells before the present one are not known any more.
+        self.era_cells = 0;
     }
 
     /// Begins as many cells as time has passed and says how many tickets that gave up.
@@ -47,9 +65,15 @@ impl Leases {
         if now < self.cell_end {
             return Turned::default();
         }
+        if self.is_empty() {
+            // Where the cells begin does not depend on the origin of time.
+            self.cell_end = now.plus_ns(self.cell.ns());
+            return Turned::default();
+        }
         let mut reclaimed = 0u16;
         for _ in 0..CELLS {
             self.generation = self.generation.wrapping_add(1);
+            self.era_cells = self.era_cells.saturating_add(1);
             self.cell_end = self.cell_end.plus_ns(self.cell.ns());
             reclaimed = reclaimed.saturating_add(core::mem::take(self.place(self.generation)));
             if now < self.cell_end {
@@ -61,8 +85,14 @@ impl Leases {
         Turned { reclaimed, turned: true }
     }
 
-    /// Counts a start and names its cell.
-    pub(super) fn start(&mut self) -> u8 {
+    /// Counts a start in a breaker's era and names its cell.
+    pub(super) fn start(&mut self, era: u16) -> u8 {
+        if self.is_empty() {
+            self.era_cells = CELLS as u8;
+        } else if self.era != era as u8 {
+            self.era_cells = 0;
+        }
+        self.era = era as u8;
         let place = self.place(self.generation);
         *place = place.saturating_add(1);
         self.generation
@@ -71,8 +101,9 @@ impl Leases {
     /// Takes a ticket out. False for one that was reclaimed: it no longer counts.
     pub(super) fn settle(&mut self, now: Instant, ticket: &Ticket) -> bool {
         let age = self.generation.wrapping_sub(ticket.generation);
-        // The second condition catches a generation that has come round: at least 256 cells have passed then.
-        if usize::from(age) >= CELLS || now.since_ns(ticket.started) > self.cell.ns() * LIFE_CELLS_MAX {
+        // The second condition catches a generation that has come round, 256 cells later.
+        let life_ns = self.cell.ns() * u64::from(self.life_cells);
+        if usize::from(age) >= CELLS || now.since_ns(ticket.started) > life_ns {
             return false;
         }
         let place = self.place(ticket.generation);
@@ -80,12 +111,15 @@ impl Leases {
         true
     }
 
-    /// How many tickets are certainly out for at least `span_ns`.
-    pub(super) fn overdue(&mut self, now: Instant, span_ns: u64) -> u16 {
+    /// How many tickets of this breaker era are certainly out for at least `span_ns`.
+    pub(super) fn overdue(&mut self, now: Instant, span_ns: u64, era: u16) -> u16 {
+        if self.era != era as u8 {
+            return 0;
+        }
         let mut overdue = 0u16;
         // The end of the cell before the present one: the youngest ticket in it started before then.
         let mut end_ns = self.cell_end.signed().saturating_sub(self.cell.ns() as i64);
-        for back in 1..CELLS as u8 {
+        for back in 1..self.era_cells.min(CELLS as u8) {
             if now.signed().saturating_sub(end_ns) >= span_ns as i64 {
                 overdue = overdue.saturating_add(*self.place(self.generation.wrapping_sub(back)));
             }
@@ -106,12 +140,23 @@ impl Leases {
         until
     }
 
+    /// How many tickets are out.
+    #[cfg(test)]
+    pub(super) fn counted(&self) -> u16 {
+        self.starts.iter().sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.starts == [0; CELLS]
+    }
+
     fn place(&mut self, generation: u8) -> &mut u16 {
         &mut self.starts[usize::from(generation) % CELLS]
     }
 }
 
-/// A ticket lives for at most four cells of the present length; twice that allows for a lease that was longer before.
-const LIFE_CELLS_MAX: u64 = 16;
+const CELLS: usize = 4;
+/// Below the 253 cells after which the generation of a reclaimed ticket looks young again.
+const LIFE_CELLS_MAX: u64 = 250;
 
 const _: () = assert!(size_of::<Leases>() == 24);

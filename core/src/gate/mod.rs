@@ -46,7 +46,7 @@ pub trait Gatekeeper {
     fn attempt_timeout(&self) -> Duration;
 }
 
-/// The policies of one upstream, composed. 232 bytes with everything in it but latency buckets and trace.
+/// The policies of one upstream, composed. 240 bytes with everything in it but latency buckets and trace.
 ///
 /// Invariant: every ticket that it hands out is settled exactly once, with any outcome, in any order, at any later time; or
 /// its place is reclaimed when its lease ends. Between calls nothing happens.
@@ -74,6 +74,10 @@ pub struct Gate<W = CallWindow> {
     /// The latest reading of the clock: an earlier one means that no time has passed.
     seen: Instant,
     paused_until: Instant,
+    /// Until when requests are spread because little quota is left …
+    paced_until: Instant,
+    /// … at this interval.
+    pace: Millis,
     attempt_timeout: Millis,
     slow_after: Millis,
     id: u16,
@@ -137,6 +141,8 @@ impl<W: Copy> Gate<W> {
             leases: Leases::new(lease),
             seen: Instant::ORIGIN,
             paused_until: Instant::ORIGIN,
+            paced_until: Instant::ORIGIN,
+            pace: Millis::ZERO,
             attempt_timeout,
             slow_after,
             id: config.id,
@@ -169,7 +175,7 @@ impl<W: Window> Gate<W> {
         let turned = self.leases.advance(now);
         if turned.turned {
             self.limit.reclaim(turned.reclaimed);
-            let overdue = self.leases.overdue(now, self.slow_after.ns());
+            let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era);
             self.breaker.count_overdue(now, overdue);
         }
         now
@@ -222,6 +228,9 @@ impl<W: Window> Gate<W> {
     fn grant(&mut self, now: Instant, attempt: Try) -> Ticket {
         let pass = self.breaker.take(now);
         self.limiter.take(now);
+        if now < self.paced_until {
+            self.limiter.pause_until(now.plus_ns(self.pace.ns()));
+        }
         self.limit.take();
         let retry = matches!(attempt, Try::Again);
         if retry && let Some(budget) = &mut self.budget {
@@ -233,18 +242,19 @@ impl<W: Window> Gate<W> {
             gate: self.id,
             rate_cuts: self.rate_cuts(),
             limit_cuts: self.limit.cuts,
-            generation: self.leases.start(),
+            generation: self.leases.start(pass.era),
             kind: TicketKind::new(retry, pass.probe),
         }
     }
 
     fn why_early(&self, now: Instant) -> (Instant, Why) {
-        if now < self.paused_until {
+        let until = self.limiter.next_at();
+        if now < self.paused_until && until <= self.paused_until {
             let remaining_us = about_micros(self.paused_until.since_ns(now));
             return (self.paused_until, Why::Paused { remaining_us, allowed_us: 0 });
         }
-        let until = self.limiter.next_at();
-        let interval_us = about_micros(self.limiter.interval_ns());
+        let pace_ns = if now < self.paced_until { self.pace.ns() } else { 0 };
+        let interval_us = about_micros(self.limiter.interval_ns().max(pace_ns));
         (until, Why::Rate { early_us: about_micros(until.since_ns(now)), interval_us })
     }
 
@@ -357,7 +367,7 @@ const fn pacing(rate: RateControl) -> Result<(RateLimiter, Option<Adaptation>), 
 /// So many refusals of access in a row stop the host: going on would look like an attack.
 const DENIED_MAX: u8 = 3;
 
-const _: () = assert!(size_of::<Gate>() <= 232);
+const _: () = assert!(size_of::<Gate>() <= 240);
 
 #[cfg(test)]
 mod tests;

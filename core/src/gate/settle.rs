@@ -1,6 +1,6 @@
 //! What an outcome means to each policy: the table of [`Outcome`], as code.
 
-use super::Gate;
+use super::{DENIED_MAX, Gate};
 use crate::{
     breaker::{Pass, Verdict, Window},
     entropy::Entropy,
@@ -83,8 +83,12 @@ impl<W: Window> Gate<W> {
     }
 
     fn count_denials(&mut self, outcome: Outcome) {
+        if self.denied >= DENIED_MAX {
+            // Stopped until somebody readmits it, whatever was still under way.
+            return;
+        }
         match outcome {
-            Outcome::Refused(Refusal::Access) => self.denied = self.denied.saturating_add(1),
+            Outcome::Refused(Refusal::Access) => self.denied += 1,
             Outcome::Success | Outcome::Empty | Outcome::Refused(Refusal::Request) => self.denied = 0,
             Outcome::Failure | Outcome::Timeout | Outcome::Throttled { .. } | Outcome::Cancelled | Outcome::Unsent => {}
         }

@@ -84,18 +84,18 @@ impl<W: Window> Gate<W> {
         writer.finish()
     }
 
-    /// Takes up what a gate left behind, `downtime` after it was saved. Call it on a fresh gate: what is there is only made
-    /// stricter.
+    /// Takes up what a gate left behind, `downtime` after it was saved. What is there is only made stricter, so a fresh gate
+    /// takes up exactly what was left, and nothing lifts what another one has learnt since.
     ///
     /// # Errors
     /// Where the bytes are no snapshot; the gate is unchanged.
     pub fn restore(&mut self, now: Instant, snapshot: &Snapshot, downtime: Downtime) -> Result<(), SnapshotError> {
+        let mut reader = Reader::checked(snapshot)?;
         let now = self.advance(now);
         let off_ns = match downtime {
             Downtime::Unknown => 0,
             Downtime::AtLeast(span) => nanos(span),
         };
-        let mut reader = Reader::checked(snapshot)?;
         let [_version, breaker, trips, denied] = reader.take();
         let limit = u16::from_le_bytes(reader.take());
         let ramp = u16::from_le_bytes(reader.take());
@@ -104,10 +104,10 @@ impl<W: Window> Gate<W> {
         let [interval_ns, cut_interval_ns] = [(); 2].map(|()| u64::from_le_bytes(reader.take()));
         let reserve_ns = i64::from_le_bytes(reader.take()).saturating_sub(off_ns as i64);
 
-        self.denied = denied.min(DENIED_MAX);
+        self.denied = self.denied.max(denied.min(DENIED_MAX));
         self.limit.restore(limit);
         if let Some(adaptation) = &mut self.adaptation {
-            adaptation.restore(&mut self.limiter, interval_ns, cut_interval_ns);
+            adaptation.restore(now, &mut self.limiter, interval_ns, cut_interval_ns);
         }
         if let Some(budget) = &mut self.budget {
             budget.restore(now, reserve_ns);
@@ -172,6 +172,12 @@ const VERSION: u8 = 1;
 const CLOSED: u8 = 1;
 const OPEN: u8 = 2;
 const CHECKED_BYTES: usize = SNAPSHOT_BYTES - 4;
+
+/// Bytes with the checksum that makes them pass for a snapshot.
+#[cfg(test)]
+pub(super) fn sealed_with_checksum(bytes: Snapshot) -> Snapshot {
+    Writer { bytes, at: CHECKED_BYTES }.finish()
+}
 
 #[cfg(test)]
 mod tests {

@@ -323,10 +323,11 @@ impl Adaptation {
 
     /// Starts from an interval that was learnt before. Only a longer one than the present counts: what is remembered is
     /// never more permissive than what is configured.
-    pub(crate) fn restore(&mut self, limiter: &mut RateLimiter, interval_ns: u64, cut_interval_ns: u64) {
+    pub(crate) fn restore(&mut self, now: Instant, limiter: &mut RateLimiter, interval_ns: u64, cut_interval_ns: u64) {
         if interval_ns > limiter.interval_ns() {
             self.set_interval(limiter, interval_ns);
-            self.cut_interval_ns = cut_interval_ns.min(interval_ns);
+            self.cut_interval_ns = cut_interval_ns.min(limiter.interval_ns());
+            self.cut_at = now;
         }
     }
 
