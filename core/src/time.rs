@@ -110,7 +110,10 @@ impl Instant {
 pub(crate) struct Millis(u32);
 
 impl Millis {
-    /// `None` where the span is longer than 2^32 − 1 ms.
+    pub(crate) const ZERO: Self = Self(0);
+    pub(crate) const MAX: Duration = Duration::from_millis(u32::MAX as u64);
+
+    /// `None` where the span is longer than [`Millis::MAX`].
     pub(crate) const fn round_up(span: Duration) -> Option<Self> {
         if nanos(span) > nanos(Self::MAX) { None } else { Some(Self::from_ns_up(nanos(span))) }
     }

@@ -2,15 +2,11 @@
 
 use std::cell::RefCell;
 
-use tidegate_core::{
-    Outcome, Refusal, TileId,
-    drive::Clock,
-    http::{self, QuotaReader},
-};
+use tidegate_core::{Outcome, Refusal, TileId, drive::Clock, http};
 
 use super::{CorrelationId, Fault, Fetched, Shared};
 use crate::{
-    transport::{Field, Request, Response, Transport, TransportError},
+    transport::{Request, Response, Transport, TransportError},
     verify::{self, Checked, Expect},
 };
 
@@ -24,7 +20,7 @@ where
 {
     pub(super) fn request(&self, id: CorrelationId, tile: TileId, attempts: usize) -> Request {
         let mut url = String::new();
-        self.parts.template.expand(tile.z(), tile.x(), tile.y(), &mut url);
+        self.parts.template.expand(tile, &mut url);
         let request = Request::new(url);
         if self.parts.send_correlation_id {
             request.header("x-correlation-id", format!("{id}/{}", attempts + 1))
@@ -45,13 +41,7 @@ where
 
     /// A server that says how much is left is heard before it has to refuse.
     fn heed_quota(&self, response: &Response) {
-        let mut reader = QuotaReader::new();
-        for field in QUOTA_FIELDS {
-            if let Some(value) = response.headers.get(field) {
-                reader.header(field.name().as_bytes(), value.as_bytes());
-            }
-        }
-        if let Some(quota) = reader.finish(response.headers.get(Field::Date).map(str::as_bytes)) {
+        if let Some(quota) = response.headers.quota() {
             let upstream = &self.parts.upstream;
             upstream.control(|gate| gate.observe_quota(upstream.clock().now(), quota));
         }
@@ -63,13 +53,9 @@ thread_local! {
     static UNPACKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-const QUOTA_FIELDS: [Field; 5] =
-    [Field::RateLimit, Field::RateLimitPolicy, Field::RateLimitLimit, Field::RateLimitRemaining, Field::RateLimitReset];
-
 /// What an answer means. Nothing is a success that was not looked into.
 fn judge(response: Response, expect: Expect) -> (Outcome, Made) {
-    let date = response.headers.get(Field::Date).map(str::as_bytes);
-    let hint = response.headers.get(Field::RetryAfter).and_then(|value| http::retry_after(value.as_bytes(), date));
+    let hint = response.headers.retry_after();
     let outcome = http::outcome(response.status, hint);
     match outcome {
         Outcome::Success => match UNPACKED.with_borrow_mut(|unpacked| verify::check(&response, &expect, unpacked)) {
