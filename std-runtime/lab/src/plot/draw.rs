@@ -5,7 +5,7 @@ use super::scale::{Mapping, told};
 use super::svg::{Canvas, Px, Text, id};
 use super::theme::{COLORS, STYLE};
 use super::thin::{highest, merged, thinned};
-use super::{Axis, Figure, Panel, Series, Shape, Span, Tone};
+use super::{Figure, Panel, Series, Shape, Span, Tone};
 
 /// Everything that is the same for all panels.
 struct Frame<'a> {

@@ -1,0 +1,92 @@
+"""What the checks against real servers share: the binary, a mock server, and the tiles of an archive."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EMBEDDED = ROOT / "std-runtime/lab/data/world-z4.mbtiles"
+
+
+def tidegate(*arguments, **options):
+    """Runs the command and returns it, finished; a run that hangs is a failure."""
+    options.setdefault("timeout", 600)
+    return subprocess.run([binary(), *map(str, arguments)], stdout=subprocess.PIPE, text=True, env=environment(), **options)
+
+
+def binary():
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    built = target / "release/tidegate"
+    if not built.exists():
+        sys.exit(f"{built} is missing: run `cargo build --release` first")
+    return str(built)
+
+
+def environment():
+    """Without the variables that change what the command does."""
+    ours = ("TILE_BASE_URL", "MAX_CONCURRENCY", "TIMEOUT_SECONDS", "RETRIES")
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+class Mock:
+    """A running `tidegate mock`."""
+
+    def __init__(self, process, template):
+        self.process, self.template = process, template
+        self.origin = template.split("/{z}")[0]
+
+    def stats(self):
+        with urllib.request.urlopen(f"{self.origin}/__stats", timeout=10) as answer:
+            return json.load(answer)
+
+
+@contextlib.contextmanager
+def mock(*arguments):
+    """Starts a mock on a free port and ends it whatever happens."""
+    command = [binary(), "mock", "--port", "0", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
+    try:
+        line = process.stdout.readline()
+        check(line.startswith("serving "), f"the mock did not start: {line!r}")
+        yield Mock(process, line.split()[1])
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def tiles_of(archive):
+    """Each tile of an MBTiles file as (zoom, column, row from the north) and bytes."""
+    with contextlib.closing(sqlite3.connect(f"file:{archive}?mode=ro", uri=True)) as database:
+        for z, x, row, data in database.execute("select zoom_level, tile_column, tile_row, tile_data from tiles"):
+            yield (z, x, (1 << z) - 1 - row), data
+
+
+def check_directory(folder, archive, extension):
+    """Every tile of the archive is a file with the same bytes, and there is nothing else."""
+    expected = 0
+    for (z, x, y), data in tiles_of(archive):
+        expected += 1
+        path = Path(folder) / f"{z}/{x}/{y}.{extension}"
+        check(path.exists() and path.read_bytes() == data, f"a tile of zoom {z} is missing or differs")
+    found = sum(1 for path in Path(folder).rglob("*") if path.is_file())
+    check(found == expected, f"{found} files where the archive has {expected} tiles")
+    return expected
+
+
+def scratch():
+    return tempfile.TemporaryDirectory(prefix="tidegate-")
+
+
+def check(condition, message):
+    if not condition:
+        sys.exit(f"FAILED: {message}")
