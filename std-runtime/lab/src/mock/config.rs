@@ -102,7 +102,7 @@ pub enum MockError {
         value: String,
     },
     /// The server's thread could not be started.
-    #[error("the thread of the mock server cannot be started: {0}; end other threads or raise the limit of them")]
+    #[error("the thread of the mock server cannot be started: {0}; end other threads or raise the limit")]
     Thread(#[source] io::Error),
 }
 

@@ -17,7 +17,7 @@ use super::{Format, Tile};
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The file cannot be opened or read as a database with the tables of an archive.
-    #[error("`{}` cannot be read as an MBTiles archive: {source}", path.display())]
+    #[error("`{}` cannot be read: {source}; name a file with the tables of MBTiles 1.3", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum ArchiveError {
         source: rusqlite::Error,
     },
     /// There is no file, or no access to it.
-    #[error("`{}` cannot be opened: {source}", path.display())]
+    #[error("`{}` cannot be opened: {source}; name an MBTiles file that this user may read", path.display())]
     NoFile {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum ArchiveError {
         source: std::io::Error,
     },
     /// The thread that looks tiles up could not be started.
-    #[error("no thread could be started to read `{}`: {source}", path.display())]
+    #[error("no thread could be started to read `{}`: {source}; end other threads or raise the limit", path.display())]
     NoThread {
         /// The file.
         path: PathBuf,
