@@ -21,7 +21,7 @@ http {{
   access_log {folder}/access.log; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2;
   fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   types {{ application/vnd.mapbox-vector-tile mvt; }}
-  limit_req_zone $server_name zone=all:1m rate=30r/s; limit_req_status 429;
+  limit_req_zone $binary_remote_addr zone=all:1m rate=30r/s; limit_req_status 429;
   server {{
     listen 127.0.0.1:{port};
     location / {{
