@@ -1,11 +1,12 @@
 //! A figure as SVG, from top to bottom: title, bands' legend, marks, panels, horizontal axis.
 
-use super::layout::{flow, shortened, text_width};
+use super::layout::{shortened, text_width};
+use super::legend::{Entry, LINE, Swatch, color_class, legend, marker, marker_path, tone_class};
 use super::scale::{Mapping, told};
 use super::svg::{Canvas, Px, Text, id};
-use super::theme::{COLORS, STYLE};
+use super::theme::STYLE;
 use super::thin::{highest, merged, thinned};
-use super::{Figure, Panel, Series, Shape, Span, Tone};
+use super::{Figure, Panel, Scale, Series, Shape, Span, Tone};
 
 /// Everything that is the same for all panels.
 struct Frame<'a> {
@@ -23,7 +24,10 @@ pub(super) fn figure(figure: &Figure, alone: bool) -> String {
     let left = names.fold(24.0, f64::max).min(width / 3.0) + 14.0;
     let right = width - 16.0;
     let ticks = ((right - left) / 70.0) as usize;
-    let x = Mapping::new(&figure.x, figure.panels.iter().flat_map(|panel| &panel.series).flat_map(x_values), ticks);
+    // Half a decade of nothing on either side would be most of a short logarithmic axis.
+    let grow = figure.x.scale != Scale::Log;
+    let x =
+        Mapping::new(&figure.x, figure.panels.iter().flat_map(|panel| &panel.series).flat_map(x_values), ticks, grow);
     let frame = Frame { figure, id: id(&figure.id), x: x.over(left, right), left, right };
 
     let mut canvas = Canvas::default();
@@ -31,7 +35,7 @@ pub(super) fn figure(figure: &Figure, alone: bool) -> String {
     canvas.text("tg-title", 8.0, 20.0, &shortened(&figure.title, (width - 16.0) * 0.8));
     top = frame.band_legend(&mut canvas, top);
     let mark_lines = frame.mark_lines();
-    let marks_height = mark_lines.iter().map(|&(_, line)| line + 1).max().unwrap_or(0) as f64 * LINE;
+    let marks_height = mark_lines.iter().flatten().map(|&(_, line)| line + 1).max().unwrap_or(0) as f64 * LINE;
     for (index, (panel, y)) in figure.panels.iter().zip(ys).enumerate() {
         top = frame.panel_legend(&mut canvas, panel, top);
         if index == 0 {
@@ -101,22 +105,23 @@ impl Frame<'_> {
     }
 
     /// For each mark that is in sight the left end of its name and the line on which nothing is in its way.
-    fn mark_lines(&self) -> Vec<(f64, usize)> {
+    fn mark_lines(&self) -> Vec<Option<(f64, usize)>> {
         let mut taken: Vec<f64> = Vec::new();
         let place = |mark: &super::Mark| {
-            let Some(x) = self.within(mark.x) else { return (f64::NAN, 0) };
+            let x = self.within(mark.x)?;
             let width = text_width(&mark.label);
             let from = (x - width / 2.0).clamp(8.0, (self.right - width).max(8.0));
             let line = taken.iter().position(|&end| end < from).unwrap_or(taken.len());
             taken.resize(taken.len().max(line + 1), 0.0);
             taken[line] = from + width + 8.0;
-            (from, line)
+            Some((from, line))
         };
         self.figure.marks.iter().map(place).collect()
     }
 
-    fn mark_names(&self, canvas: &mut Canvas, lines: &[(f64, usize)], top: f64) {
-        for (mark, &(from, line)) in self.figure.marks.iter().zip(lines).filter(|(_, (from, _))| from.is_finite()) {
+    fn mark_names(&self, canvas: &mut Canvas, lines: &[Option<(f64, usize)>], top: f64) {
+        for (mark, place) in self.figure.marks.iter().zip(lines) {
+            let Some((from, line)) = *place else { continue };
             canvas.text("tg-name", from, top + 14.0 + line as f64 * LINE, &shortened(&mark.label, self.right - from));
         }
     }
@@ -230,7 +235,7 @@ fn vertical(panel: &Panel) -> Mapping {
     // Bars stand on zero, so it has to be in sight.
     let bars = panel.series.iter().any(|series| matches!(series.shape, Shape::Bars(_)));
     let count = (f64::from(panel.height) / 40.0).clamp(2.0, 8.0) as usize;
-    Mapping::new(&panel.y, values.chain(bars.then_some(0.0)), count)
+    Mapping::new(&panel.y, values.chain(bars.then_some(0.0)), count, true)
 }
 
 fn x_values(series: &Series) -> Box<dyn Iterator<Item = f64> + '_> {
@@ -291,83 +296,3 @@ fn area_path(spans: &[Span], x: &Mapping, y: &Mapping) -> String {
     }
     path.out
 }
-
-/// One entry of a legend.
-struct Entry<'a> {
-    name: &'a str,
-    swatch: Swatch<'a>,
-    class: String,
-}
-
-enum Swatch<'a> {
-    Shade,
-    Series(&'a Series, usize),
-}
-
-/// Entries in lines between two edges, the first one indented; gives back where the next thing goes.
-fn legend(canvas: &mut Canvas, entries: &[Entry<'_>], indent: f64, (left, right): (f64, f64), top: f64) -> f64 {
-    let names: Vec<String> = entries.iter().map(|entry| shortened(entry.name, right - left - SWATCH)).collect();
-    let widths: Vec<f64> = names.iter().map(|name| text_width(name) + SWATCH + 12.0).collect();
-    // The last entry of a line needs no room behind it.
-    let places = flow(&widths, indent, right - left + 12.0);
-    for ((entry, name), &(x, line)) in entries.iter().zip(&names).zip(&places) {
-        let (x, middle) = (left + x, top + 10.0 + line as f64 * LINE);
-        canvas.push(format_args!(r#"<g class="{}">"#, entry.class));
-        match entry.swatch {
-            Swatch::Shade => {
-                canvas.rect("tg-band", (x, middle - 5.0), (x + 16.0, middle + 5.0));
-                canvas.rect("tg-strip", (x, middle - 5.0), (x + 16.0, middle - 2.0));
-            }
-            Swatch::Series(series, index) => swatch(canvas, series, index, x, middle),
-        }
-        canvas.push(format_args!("</g>"));
-        canvas.text("tg-name", x + SWATCH, middle + 4.0, name);
-    }
-    top + places.last().map_or(0.0, |&(_, line)| (line + 1) as f64 * LINE)
-}
-
-fn swatch(canvas: &mut Canvas, series: &Series, index: usize, x: f64, middle: f64) {
-    match series.shape {
-        Shape::Line(_) | Shape::Step(_) => {
-            let class = if series.dashed { "tg-line tg-dashed" } else { "tg-line" };
-            canvas.line(class, (x, middle), (x + 16.0, middle));
-        }
-        Shape::Area(_) => canvas.rect("tg-area", (x, middle - 5.0), (x + 16.0, middle + 5.0)),
-        Shape::Points(_) => canvas.path("tg-point", &marker_path(marker(series, index), x + 8.0, middle)),
-        Shape::Bars(_) => canvas.rect("tg-bar", (x, middle - 5.0), (x + 16.0, middle + 5.0)),
-    }
-}
-
-fn tone_class(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Bad => "tg-bad",
-        Tone::Warn => "tg-warn",
-        Tone::Info => "tg-info",
-    }
-}
-
-fn color_class(series: &Series, index: usize) -> String {
-    format!("tg-c{}", series.color.unwrap_or(index) % COLORS)
-}
-
-/// Which marker: it goes with the colour, so that either alone tells series apart.
-fn marker(series: &Series, index: usize) -> usize {
-    series.color.unwrap_or(index) % COLORS
-}
-
-/// Circle, square, triangle, diamond, cross; all about as large.
-fn marker_path(marker: usize, x: f64, y: f64) -> String {
-    let at = |dx: f64, dy: f64| format!("{} {}", Px(x + dx), Px(y + dy));
-    match marker {
-        0 => format!("M{}a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z", at(-4.5, 0.0)),
-        1 => format!("M{}h8v8h-8Z", at(-4.0, -4.0)),
-        2 => format!("M{}l5.2 9h-10.4Z", at(0.0, -5.5)),
-        3 => format!("M{}l5.5 5.5l-5.5 5.5l-5.5 -5.5Z", at(0.0, -5.5)),
-        _ => format!("M{}h3.4v-3.4h3.4v3.4h3.4v3.4h-3.4v3.4h-3.4v-3.4h-3.4Z", at(-5.1, -1.7)),
-    }
-}
-
-/// From one line of text to the next.
-const LINE: f64 = 18.0;
-/// What a swatch and the space behind it take.
-const SWATCH: f64 = 22.0;

@@ -24,11 +24,13 @@
 
 mod draw;
 mod layout;
+mod legend;
 mod scale;
 mod svg;
 mod theme;
 mod thin;
 
+pub(crate) use svg::Text;
 pub use theme::STYLE;
 
 /// A title, a horizontal axis, and panels above each other that share it.

@@ -15,8 +15,8 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// An axis that holds all of `values` and has about `count` ticks.
-    pub(super) fn new(axis: &Axis, values: impl Iterator<Item = f64>, count: usize) -> Self {
+    /// An axis that holds all of `values`, has about `count` ticks, and ends at round numbers if it may `grow`.
+    pub(super) fn new(axis: &Axis, values: impl Iterator<Item = f64>, count: usize, grow: bool) -> Self {
         let log = axis.scale == Scale::Log;
         let usable = |v: &f64| is_drawable(*v) && (!log || *v >= SMALLEST);
         let given = axis.range.filter(|(low, high)| usable(low) && usable(high) && low < high);
@@ -27,9 +27,9 @@ impl Mapping {
         let (low, high) = given.or(fitted).unwrap_or(if log { (1.0, 10.0) } else { (0.0, 1.0) });
         let (low, high) = widened(low, high, axis.scale, given.is_some());
         let (ticks, low, high) = match axis.scale {
-            Scale::Log => log_ticks(low, high, count, given.is_none()),
+            Scale::Log => log_ticks(low, high, count, grow && given.is_none()),
             Scale::Time => time_ticks(low, high, count),
-            Scale::Linear | Scale::FromZero => linear_ticks(low, high, count, given.is_none()),
+            Scale::Linear | Scale::FromZero => linear_ticks(low, high, count, grow && given.is_none()),
         };
         Self { ticks, low, high, log, from_px: 0.0, to_px: 1.0 }
     }
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     fn names(axis: Axis, values: &[f64]) -> Vec<String> {
-        Mapping::new(&axis, values.iter().copied(), 5).ticks.into_iter().map(|(_, name)| name).collect()
+        Mapping::new(&axis, values.iter().copied(), 5, true).ticks.into_iter().map(|(_, name)| name).collect()
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
             for a in values {
                 for b in values {
                     let axis = Axis { label: String::new(), scale, range: None };
-                    let mapping = Mapping::new(&axis, [a, b].into_iter(), 5).over(0.0, 100.0);
+                    let mapping = Mapping::new(&axis, [a, b].into_iter(), 5, true).over(0.0, 100.0);
                     assert!(mapping.low < mapping.high, "{scale:?} of {a} and {b}");
                     assert!(mapping.ticks.len() <= TICKS_MAX);
                     for value in [a, b] {
@@ -243,10 +243,10 @@ mod tests {
     #[test]
     fn a_given_range_is_kept_and_what_lies_far_outside_is_cut_off() {
         let axis = Axis { range: Some((10.0, 20.0)), ..Axis::from_zero("") };
-        let mapping = Mapping::new(&axis, [1e9].into_iter(), 5).over(0.0, 100.0);
+        let mapping = Mapping::new(&axis, [1e9].into_iter(), 5, true).over(0.0, 100.0);
         assert_eq!((mapping.px(10.0), mapping.px(20.0)), (Some(0.0), Some(100.0)));
         assert_eq!(mapping.px(1e9), Some(1_000.0));
         let senseless = Axis { range: Some((20.0, f64::NAN)), ..Axis::from_zero("") };
-        assert_eq!(Mapping::new(&senseless, [4.0].into_iter(), 4).over(0.0, 100.0).px(4.0), Some(100.0));
+        assert_eq!(Mapping::new(&senseless, [4.0].into_iter(), 4, true).over(0.0, 100.0).px(4.0), Some(100.0));
     }
 }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn hundred_wide(values: &[f64]) -> Mapping {
-        Mapping::new(&Axis::linear(""), values.iter().copied(), 5).over(0.0, 100.0)
+        Mapping::new(&Axis::linear(""), values.iter().copied(), 5, true).over(0.0, 100.0)
     }
 
     #[test]
