@@ -34,20 +34,24 @@ pub struct Percent(pub f64);
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.0 * 100.0;
+        if !percent.is_finite() {
+            return f.write_str("– %");
+        }
         for decimals in 0..=6 {
             let text = format!("{percent:.decimals$}");
             let shown: f64 = text.parse().unwrap_or(percent);
             let hides = (shown >= 100.0 && percent < 100.0) || (shown == 0.0 && percent > 0.0);
             let close = (shown - percent).abs() <= percent.abs().min((100.0 - percent).abs()) * 0.005;
-            if decimals == 6 || (close && !hides) {
+            if (close || decimals == 6) && !hides {
                 return write!(f, "{text} %");
             }
         }
-        Ok(())
+        // Closer to none or to all than a millionth of a per cent, but neither.
+        f.write_str(if percent < 50.0 { "0.000001 %" } else { "99.999999 %" })
     }
 }
 
-/// Three significant digits, thousands grouped: `0.0123`, `1.25`, `12.3`, `123`, `12,300`.
+/// Three significant digits, thousands grouped: `1.14e-12`, `0.0123`, `1.25`, `12.3`, `123`, `12,300`.
 pub(crate) fn three_digits(value: f64) -> String {
     let size = value.abs();
     if !size.is_finite() {
@@ -58,6 +62,9 @@ pub(crate) fn three_digits(value: f64) -> String {
         let text = grouped(((size / unit).round() * unit).round() as u64);
         return if value < 0.0 { format!("-{text}") } else { text };
     }
+    if size > 0.0 && size < 1e-6 {
+        return format!("{value:.2e}");
+    }
     let decimals = if size >= 99.95 || size == 0.0 {
         0
     } else if size >= 9.995 {
@@ -65,7 +72,7 @@ pub(crate) fn three_digits(value: f64) -> String {
     } else if size >= 0.9995 {
         2
     } else {
-        (2 - size.log10().floor() as i32).clamp(3, 12) as usize
+        (2 - size.log10().floor() as i32).clamp(3, 8) as usize
     };
     format!("{value:.decimals$}")
 }
@@ -75,7 +82,7 @@ pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -104,7 +111,7 @@ mod tests {
     fn rates_keep_three_digits_at_any_size() {
         let shown = |rate| PerSecond(rate).to_string();
         assert_eq!(shown(0.0), "0/s");
-        assert_eq!(shown(0.012345), "0.0123/s");
+        assert_eq!((shown(0.012345), shown(1.14e-12)), ("0.0123/s".into(), "1.14e-12/s".into()));
         assert_eq!(shown(49.96), "50.0/s");
         assert_eq!(shown(812.4), "812/s");
         assert_eq!(shown(12_345.0), "12,300/s");
@@ -121,5 +128,9 @@ mod tests {
         assert_eq!(shown(0.999_99), "99.999 %");
         assert_eq!(shown(0.375), "37.5 %");
         assert_eq!(shown(0.000_25), "0.025 %");
+        assert_eq!((shown(1.0 - 1e-12), shown(1e-12)), ("99.999999 %".to_owned(), "0.000001 %".to_owned()));
+        assert_eq!(shown(1.23e-7), "0.000012 %");
+        assert_eq!((shown(1.0 / 3.0), shown(1.25), shown(-0.04)), ("33.3 %".into(), "125 %".into(), "-4 %".into()));
+        assert_eq!(shown(f64::NAN), "– %");
     }
 }

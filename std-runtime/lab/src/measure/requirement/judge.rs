@@ -54,19 +54,24 @@ impl Judgement {
     pub const fn is_met(&self) -> bool {
         matches!(self.verdict, Verdict::Met)
     }
+
+    /// What became of it, without the clause: `missed, 231 ms`.
+    pub fn outcome(&self) -> String {
+        let observed = &self.observed;
+        match self.verdict {
+            Verdict::Met => format!("met, {observed}"),
+            Verdict::Missed => format!("missed, {observed}"),
+            Verdict::Unmeasurable { samples: 0, .. } => "missed, nothing was measured".to_owned(),
+            Verdict::Unmeasurable { samples, needed } => {
+                format!("missed, {samples} samples do not carry it: measure at least {needed}")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { clause, observed, verdict } = self;
-        match verdict {
-            Verdict::Met => write!(f, "{clause}: met, {observed}"),
-            Verdict::Missed => write!(f, "{clause}: missed, {observed}"),
-            Verdict::Unmeasurable { samples: 0, .. } => write!(f, "{clause}: missed, nothing was measured"),
-            Verdict::Unmeasurable { samples, needed } => {
-                write!(f, "{clause}: missed, {samples} samples do not carry it: measure at least {needed}")
-            }
-        }
+        write!(f, "{}: {}", self.clause, self.outcome())
     }
 }
 

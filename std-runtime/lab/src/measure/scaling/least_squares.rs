@@ -130,10 +130,11 @@ fn eliminate(rows: &mut [[f64; 4]; 3]) -> Option<()> {
             return None;
         }
         rows[column] = rows[column].map(|x| x / head);
+        let pivot_row = rows[column];
         for other in (0..3).filter(|&other| other != column) {
             let factor = rows[other][column];
-            for k in 0..4 {
-                rows[other][k] -= factor * rows[column][k];
+            for (value, pivot) in rows[other].iter_mut().zip(pivot_row) {
+                *value -= factor * pivot;
             }
         }
     }

@@ -220,6 +220,8 @@ fn is_throughput(per_second: f64) -> bool {
 
 /// With two levels every law is exact and none is tested.
 const LEVELS_MIN: usize = 3;
+/// Nothing is said about more than this many times the highest level.
+pub(super) const EXTRAPOLATION: f64 = 2.0;
 /// A law further off than this share of the mean throughput describes something else.
 const PLAUSIBLE: f64 = 0.10;
 

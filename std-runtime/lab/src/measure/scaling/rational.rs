@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::least_squares::{Evaluated, Normal, Triple, minimise};
-use super::{FitError, Observation, Point, Residuals, checked};
+use super::{EXTRAPOLATION, FitError, Observation, Point, Residuals, checked};
 
 /// X(N) = λN / (1 + σ(N−1)).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,8 +53,11 @@ pub struct Usl {
     pub sigma: f64,
     /// κ, coherency: what each pair in flight costs each other; 0 or more.
     pub kappa: f64,
-    /// Where throughput is highest; `None` where κ is 0 and it never falls.
+    /// Where throughput is highest; `None` where κ is 0 and it never falls, or where that is beyond twice the highest
+    /// level, because so far no fit can see.
     pub peak: Option<Peak>,
+    /// Whether there is a peak that was left out because it is so far away.
+    pub peak_beyond_range: bool,
     /// λ/σ: what no concurrency would exceed without coherency cost, per second; `None` where nothing queues.
     pub limit: Option<f64>,
     /// How far the observations lie from it; three parameters.
@@ -64,7 +67,7 @@ pub struct Usl {
 /// The top of a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Peak {
-    /// N* = √((1−σ)/κ), at least 1. Not whole, and possibly far beyond what was measured.
+    /// N* = √((1−σ)/κ), at least 1. Not whole.
     pub concurrency: f64,
     /// X(N*), per second.
     pub per_second: f64,
@@ -80,7 +83,11 @@ impl Usl {
         let curve = Curve::fit(&points, [true; 3], &[WITHOUT_KAPPA, WITHOUT_SIGMA, LAMBDA_ALONE]);
         let residuals = Residuals::of(&points, 3, |n| curve.at(n));
         let Curve { lambda, sigma, kappa } = curve;
-        Ok(Self { lambda, sigma, kappa, peak: curve.peak(), limit: curve.limit(), residuals })
+        let reach = EXTRAPOLATION * points.iter().fold(0.0, |highest: f64, p| highest.max(p.concurrency));
+        let (anywhere, limit) = (curve.peak(), curve.limit());
+        let peak = anywhere.filter(|peak| peak.concurrency <= reach);
+        let peak_beyond_range = anywhere.is_some() && peak.is_none();
+        Ok(Self { lambda, sigma, kappa, peak, peak_beyond_range, limit, residuals })
     }
 
     /// Throughput per second with `n` in flight.
@@ -182,7 +189,7 @@ impl Curve {
 
     /// By how many per cent throughput changes with one per cent more in flight.
     fn elasticity_at(self, n: f64) -> f64 {
-        1.0 - n * (self.sigma + self.kappa * (2.0 * n - 1.0)) / self.denominator(n)
+        (1.0 - self.sigma - self.kappa * n * n) / self.denominator(n)
     }
 
     fn peak(self) -> Option<Peak> {
@@ -279,7 +286,17 @@ mod tests {
         let amdahl = Amdahl::fit(&observations(&[(1, 100.0), (2, 180.0), (4, 300.0), (8, 450.0)])).unwrap();
         assert_close(amdahl.limit.unwrap(), amdahl.lambda / amdahl.sigma, 1e-9);
         let superlinear = usl(&[(1, 10.0), (2, 22.0), (4, 46.0), (8, 100.0)]);
-        assert_eq!((superlinear.peak, superlinear.limit), (None, None));
+        assert_eq!((superlinear.peak, superlinear.peak_beyond_range, superlinear.limit), (None, false, None));
+    }
+
+    #[test]
+    fn a_peak_beyond_twice_the_range_is_not_given() {
+        let exact = |n: u32| 100.0 * f64::from(n) / (1.0 + 1e-5 * f64::from(n) * f64::from(n - 1));
+        // √(1/0.00001) = 316.2: beyond twice 158, within twice 159.
+        let last = |last: u32| usl(&[1, 20, 60, 110, last].map(|n| (n, exact(n))));
+        assert_eq!((last(158).peak, last(158).peak_beyond_range), (None, true));
+        assert_close(last(159).peak.unwrap().concurrency, 316.2, 0.05);
+        assert!(!last(159).peak_beyond_range);
     }
 
     #[test]

@@ -13,13 +13,16 @@
 //!
 //! It harms when one run stands for all days: the advice is about the server and the network as they were.
 
+mod sentence;
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::scaling::bootstrap::{Interval, RESAMPLES, Repeats, resampled};
-use super::scaling::{FitError, Law, Observation, medians};
-use super::text::{Micros, PerSecond, Percent};
+use self::sentence::{HowSure, Said, whole};
+use super::scaling::bootstrap::{Interval, Repeats, resampled};
+use super::scaling::{EXTRAPOLATION, FitError, Law, Observation, medians};
+use super::text::Percent;
 
 /// What a sweep found out about one concurrency.
 #[derive(Clone, Debug, PartialEq)]
@@ -301,110 +304,10 @@ fn falls(points: &[Observation]) -> bool {
     points.last().is_some_and(|last| points.iter().any(|other| other.per_second > last.per_second))
 }
 
-/// To the nearest whole number in flight, at least one.
-fn whole(concurrency: f64) -> u32 {
-    // A float that does not fit saturates, which is what is wanted.
-    (concurrency.round() as u32).max(1)
-}
-
-/// The sentence up to how sure it is.
-struct Said<'a> {
-    recommendation: &'a Recommendation,
-    levels: &'a [Level],
-}
-
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self.recommendation {
-            Recommendation::Use { concurrency, low, high, per_second, reason } => {
-                write!(f, "Use a concurrency of {concurrency}")?;
-                if low < high {
-                    write!(f, " ({low} to {high})")?;
-                }
-                let rate = PerSecond(per_second);
-                match reason {
-                    Reason::Ceiling => {
-                        write!(
-                            f,
-                            ": throughput stops rising there, at about {rate}, and more in flight only wait longer"
-                        )?;
-                    }
-                    Reason::Diminishing => write!(
-                        f,
-                        ": it gives about {rate}, and beyond it each 1 % of throughput costs more than 3 % of latency"
-                    )?,
-                    Reason::Peak { at } => write!(
-                        f,
-                        ": it gives about {rate}, beyond it each 1 % of throughput costs more than 3 % of latency, \
-                         and from {} on throughput falls",
-                        whole(at)
-                    )?,
-                    Reason::Failures { next, failed_share } => write!(
-                        f,
-                        ": it gives about {rate} cleanly, while at {next} {} of the requests fail",
-                        Percent(failed_share)
-                    )?,
-                }
-                self.latencies(f, concurrency)
-            }
-            Recommendation::StillRising { last, per_second, estimate } => {
-                let rate = PerSecond(per_second);
-                write!(
-                    f,
-                    "Throughput still rises at {last}, the highest level measured ({rate}), so {last} is not yet "
-                )?;
-                match estimate {
-                    Some(n) => {
-                        write!(f, "the optimum: measure higher levels; the fit expects the rise to pay up to about {n}")
-                    }
-                    None => {
-                        write!(f, "the optimum: measure higher levels, up to {} for a start", last.saturating_mul(4))
-                    }
-                }
-            }
-            Recommendation::Unclear { why } => write!(f, "No concurrency can be recommended: {why}"),
-        }
-    }
-}
-
-impl Said<'_> {
-    /// What waiting longer means: p95 at the level next to the recommended one and at the highest.
-    fn latencies(&self, f: &mut fmt::Formatter<'_>, concurrency: u32) -> fmt::Result {
-        let mut known = self.levels.iter().filter_map(|level| Some((level.concurrency, Micros(level.p95_us?))));
-        let here = known.find(|&(n, _)| n >= concurrency);
-        match (here, known.last()) {
-            (Some((n, p95)), Some((far, worst))) => write!(f, " (p95 {p95} at {n}, {worst} at {far})"),
-            (Some((n, p95)), None) => write!(f, " (p95 {p95} at {n})"),
-            (None, _) => Ok(()),
-        }
-    }
-}
-
-struct HowSure<'a> {
-    agreement: Option<f64>,
-    law: Option<&'a Law>,
-}
-
-impl fmt::Display for HowSure<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.law {
-            Some(law) => write!(f, "the measurements follow {}", law.name())?,
-            None => f.write_str("the measurements follow none of the laws")?,
-        }
-        match self.agreement {
-            Some(share) => write!(f, " and {} of {RESAMPLES} resamplings of the repeats agree", Percent(share)),
-            None => f.write_str(" and there were no repeats to tell the spread"),
-        }
-    }
-}
-
 /// One per cent more in flight has to bring this many per cent more throughput.
 const GAIN_MIN: f64 = 0.25;
-/// Nothing is said about more than this many times the highest level.
-const EXTRAPOLATION: f64 = 2.0;
 /// A level at which a larger share fails is none to recommend.
 const FAILED_SHARE_MAX: f64 = 0.01;
 
 #[cfg(test)]
-#[path = "advice_tests.rs"]
 mod tests;
