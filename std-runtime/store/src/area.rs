@@ -1,4 +1,4 @@
-//! Which tiles: boxes at a range of zooms, in an order that fetches parents first.
+//! Which tiles: boxes, corridors along routes and lists, in an order that fetches parents first.
 //!
 //! Nothing here holds tiles in memory. Each zoom is a walk down the quadtree that asks, node by node, whether any part
 //! of the area lies below; so tiles come out one at a time, overlaps count once, and they come in Hilbert order, the
@@ -6,7 +6,11 @@
 //! tiles of the world to zoom 14 are counted in microseconds.
 
 mod bbox;
+mod capsule;
+mod corridor;
+mod estimate;
 mod field;
+mod list;
 pub(crate) mod mercator;
 mod node;
 mod rect;
@@ -14,10 +18,16 @@ mod shard;
 mod walk;
 mod zooms;
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use bbox::{Bbox, BboxError};
+pub use corridor::{Corridor, CorridorError};
+pub use estimate::{ByteEstimate, SizeEstimate};
 use field::Field;
+use list::List;
+pub use list::ListError;
 pub use shard::{Shard, ShardError};
 use walk::Walk;
 pub use zooms::{ZoomError, ZoomSet};
@@ -36,9 +46,14 @@ use crate::{TileError, TileId};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Area {
-    regions: Arc<[Region]>,
-    zooms: ZoomSet,
+    source: Source,
     shard: Shard,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Regions(Arc<[Region]>, ZoomSet),
+    List(Arc<List>),
 }
 
 /// A part of an [`Area`].
@@ -47,19 +62,49 @@ pub struct Area {
 pub enum Region {
     /// A box.
     Bbox(Bbox),
+    /// All that is near a line.
+    Corridor(Corridor),
 }
 
 /// The tiles of an [`Area`], each once: by zoom, and within one zoom in Hilbert order.
 pub struct Tiles {
     area: Area,
     zooms: Box<dyn Iterator<Item = u8> + Send>,
-    walk: Option<(u8, Walk)>,
+    now: Option<(u8, OneZoom)>,
+}
+
+/// The tiles of one zoom that are still to come.
+enum OneZoom {
+    Walk(Walk),
+    Listed(Range<u64>),
+}
+
+/// Why a tile of an area did not come out.
+#[derive(Debug, thiserror::Error)]
+pub enum AreaError {
+    /// The list could not be read.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// There is no such tile.
+    #[error(transparent)]
+    Tile(#[from] TileError),
 }
 
 impl Area {
     /// All tiles of `regions` at each of `zooms`.
     pub fn new(regions: Vec<Region>, zooms: ZoomSet) -> Self {
-        Self { regions: regions.into(), zooms, shard: Shard::ALL }
+        Self { source: Source::Regions(regions.into(), zooms), shard: Shard::ALL }
+    }
+
+    /// The tiles listed in a file, one `z/x/y` a line. What comes after a `#`, and empty lines, are passed over.
+    ///
+    /// The list may be longer than memory and need not be in order: it is sorted on disk, in the folder for temporary
+    /// files.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a line is no tile.
+    pub fn from_list(path: &Path) -> Result<Self, ListError> {
+        Ok(Self { source: Source::List(Arc::new(List::open(path)?)), shard: Shard::ALL })
     }
 
     /// Only that shard of it.
@@ -68,49 +113,107 @@ impl Area {
         Self { shard, ..self }
     }
 
-    /// How many tiles there are.
+    /// How many tiles there are. At once for boxes and lists; for a corridor it takes a visit of all its tiles.
     pub fn count(&self) -> u64 {
         self.counts().map(|(_, count)| count).sum()
     }
 
     /// How many tiles there are at each zoom.
     pub fn counts(&self) -> impl Iterator<Item = (u8, u64)> {
-        self.zooms.iter().map(|zoom| {
-            let range = self.shard.of(self.whole_count(&Field::new(&self.regions, zoom)));
+        self.zooms().into_iter().map(|zoom| {
+            let range = self.shard.of(self.whole_count(zoom));
             (zoom, range.end - range.start)
         })
     }
 
     /// The tiles themselves.
     pub fn tiles(&self) -> Tiles {
-        Tiles { area: self.clone(), zooms: Box::new(self.zooms.iter()), walk: None }
+        Tiles { area: self.clone(), zooms: Box::new(self.zooms().into_iter()), now: None }
     }
 
-    /// The tiles of one zoom.
-    fn walk(&self, zoom: u8) -> Walk {
-        let field = Field::new(&self.regions, zoom);
-        let range = self.shard.of(self.whole_count(&field));
-        Walk::new(field, range.start, range.end - range.start)
+    /// Up to `count` tiles of each zoom, evenly spread along the curve: what to fetch first in order to
+    /// [estimate](SizeEstimate) the rest.
+    pub fn sample(&self, count: u64) -> impl Iterator<Item = Result<TileId, AreaError>> {
+        self.zooms().into_iter().flat_map(move |zoom| {
+            let range = self.shard.of(self.whole_count(zoom));
+            let length = range.end - range.start;
+            let number = count.min(length);
+            // In the middle of each of `number` equal stretches. The quotient is below the length.
+            let ordinal =
+                move |n: u64| range.start + ((2 * n + 1) as u128 * u128::from(length) / (2 * number) as u128) as u64;
+            (0..number).filter_map(move |n| {
+                let ordinal = ordinal(n);
+                self.one_zoom(zoom, ordinal..ordinal + 1).next(zoom, &self.source)
+            })
+        })
+    }
+
+    fn zooms(&self) -> Vec<u8> {
+        match &self.source {
+            Source::Regions(_, zooms) => zooms.iter().collect(),
+            Source::List(list) => list.zooms().collect(),
+        }
+    }
+
+    /// The shard's tiles of one zoom.
+    fn shard_of_zoom(&self, zoom: u8) -> OneZoom {
+        if self.shard == Shard::ALL && matches!(self.source, Source::Regions(..)) {
+            // Counting a corridor takes as long as visiting it: not just to know where it ends.
+            return self.one_zoom(zoom, 0..u64::MAX);
+        }
+        self.one_zoom(zoom, self.shard.of(self.whole_count(zoom)))
+    }
+
+    /// Those tiles of one zoom.
+    fn one_zoom(&self, zoom: u8, range: Range<u64>) -> OneZoom {
+        match &self.source {
+            Source::Regions(regions, _) => {
+                OneZoom::Walk(Walk::new(Field::new(regions, zoom), range.start, range.end - range.start))
+            }
+            Source::List(list) => {
+                let first = list.range_of_zoom(zoom).start;
+                OneZoom::Listed(first + range.start..first + range.end)
+            }
+        }
     }
 
     /// How many tiles all shards have together at one zoom.
-    fn whole_count(&self, field: &Field) -> u64 {
-        field.count(&node::Node::ROOT, &field.cover_root())
+    fn whole_count(&self, zoom: u8) -> u64 {
+        match &self.source {
+            Source::Regions(regions, _) => {
+                let field = Field::new(regions, zoom);
+                field.count(&node::Node::ROOT, &field.cover_root())
+            }
+            Source::List(list) => {
+                let range = list.range_of_zoom(zoom);
+                range.end - range.start
+            }
+        }
+    }
+}
+
+impl OneZoom {
+    fn next(&mut self, zoom: u8, source: &Source) -> Option<Result<TileId, AreaError>> {
+        match (self, source) {
+            (Self::Walk(walk), _) => walk.next().map(|(x, y)| Ok(TileId::new(zoom, x, y)?)),
+            (Self::Listed(range), Source::List(list)) => range.next().map(|index| list.tile(index)),
+            (Self::Listed(_), Source::Regions(..)) => None,
+        }
     }
 }
 
 impl Iterator for Tiles {
-    type Item = Result<TileId, TileError>;
+    type Item = Result<TileId, AreaError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some((zoom, walk)) = &mut self.walk
-                && let Some((x, y)) = walk.next()
+            if let Some((zoom, tiles)) = &mut self.now
+                && let Some(tile) = tiles.next(*zoom, &self.area.source)
             {
-                return Some(TileId::new(*zoom, x, y));
+                return Some(tile);
             }
             let zoom = self.zooms.next()?;
-            self.walk = Some((zoom, self.area.walk(zoom)));
+            self.now = Some((zoom, self.area.shard_of_zoom(zoom)));
         }
     }
 }
@@ -175,8 +278,11 @@ mod tests {
         fn the_walk_gives_what_testing_every_tile_gives(
             regions in prop::collection::vec(any_box(), 1..4), zoom in 0..6_u8,
         ) {
-            let rects: Vec<_> =
-                regions.iter().flat_map(|Region::Bbox(bbox)| bbox.rects(zoom).collect::<Vec<_>>()).collect();
+            let rects = |region: &Region| match region {
+                Region::Bbox(bbox) => bbox.rects(zoom).collect(),
+                Region::Corridor(_) => Vec::new(),
+            };
+            let rects: Vec<_> = regions.iter().flat_map(rects).collect();
             let all = (0..1 << zoom).flat_map(|x| (0..1 << zoom).map(move |y| (x, y)));
             let naive: BTreeSet<_> = all
                 .filter(|(x, y)| {

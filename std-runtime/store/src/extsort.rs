@@ -2,7 +2,7 @@
 //!
 //! Records are byte arrays of one size that compare byte by byte; numbers in them are big-endian. A buffer of
 //! 256 KiB is sorted and written out as a run whenever it is full, and runs are merged sixteen at a time, so memory does
-//! not grow with the number of records. Runs live in unnamed temporary files, which end with the process, however it
+//! not grow with the number of records. Of equal records one is kept. Runs live in unnamed temporary files, which end with the process, however it
 //! ends.
 
 use std::cmp::Reverse;
@@ -18,7 +18,7 @@ pub(crate) struct Sorter<const SIZE: usize> {
     runs: Vec<Run>,
 }
 
-/// Records in order; equal ones stay as many as they were.
+/// Records in order, each different from the one before.
 pub(crate) struct Sorted<const SIZE: usize> {
     file: File,
     count: u64,
@@ -80,6 +80,7 @@ impl<const SIZE: usize> Sorter<SIZE> {
             return Ok(());
         }
         self.buffer.sort_unstable();
+        self.buffer.dedup();
         let mut file = tempfile::tempfile_in(&self.folder)?;
         file.write_all(self.buffer.as_flattened())?;
         self.buffer.clear();
@@ -98,8 +99,12 @@ impl<const SIZE: usize> Sorter<SIZE> {
             sources.push(source);
         }
         let mut out = BufWriter::with_capacity(IO_BUFFER_BYTES, tempfile::tempfile_in(&self.folder)?);
+        let mut last = None;
         while let Some(Reverse((record, index))) = heads.pop() {
-            out.write_all(&record)?;
+            if last != Some(record) {
+                out.write_all(&record)?;
+                last = Some(record);
+            }
             if let Some(next) = sources[index].next().transpose()? {
                 heads.push(Reverse((next, index)));
             }
@@ -120,15 +125,22 @@ impl<const SIZE: usize> Sorted<SIZE> {
 
     /// The first record that is not less than `least`.
     pub(crate) fn seek(&mut self, least: &[u8]) -> io::Result<Option<[u8; SIZE]>> {
+        let from = self.count_below(least)?;
+        if from < self.count { self.record(from).map(Some) } else { Ok(None) }
+    }
+
+    /// How many records are less than `least`.
+    pub(crate) fn count_below(&self, least: &[u8]) -> io::Result<u64> {
         let (mut from, mut to) = (0, self.count);
         while from < to {
             let middle = from + (to - from) / 2;
             if self.record(middle)?[..] < *least { from = middle + 1 } else { to = middle }
         }
-        if from < self.count { self.record(from).map(Some) } else { Ok(None) }
+        Ok(from)
     }
 
-    fn record(&self, index: u64) -> io::Result<[u8; SIZE]> {
+    /// The record with that number, from 0.
+    pub(crate) fn record(&self, index: u64) -> io::Result<[u8; SIZE]> {
         let mut record = [0; SIZE];
         let mut file = &self.file;
         file.seek(SeekFrom::Start(index * SIZE as u64))?;
@@ -161,7 +173,13 @@ impl<F: Read, const SIZE: usize> Iterator for Records<F, SIZE> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    fn scrambled(n: u64) -> u64 {
+        n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1000
+    }
 
     /// Sorts `count` scrambled numbers, padded to 1 KiB so that few of them fill the buffer.
     fn sorted(count: u64) -> Sorted<1024> {
@@ -169,23 +187,22 @@ mod tests {
         let mut sorter = Sorter::new(folder.path());
         for n in 0..count {
             let mut record = [0; 1024];
-            record[..8].copy_from_slice(&(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1000).to_be_bytes());
+            record[..8].copy_from_slice(&scrambled(n).to_be_bytes());
             sorter.push(record).unwrap();
         }
         sorter.finish().unwrap()
     }
 
     #[test]
-    fn any_number_of_records_comes_back_complete_and_in_order() {
+    fn any_number_of_records_comes_back_complete_in_order_and_without_repeats() {
         // One buffer holds 256 records and 16 runs are merged at once: none, one run, several, and two levels of merging.
         for count in [0, 1, 255, 256, 257, 3000, 256 * 18] {
             let mut sorted = sorted(count);
-            assert_eq!(sorted.count(), count);
             let records: Vec<_> = sorted.records().unwrap().map(|record| record.unwrap()).collect();
-            let mut expected: Vec<_> = (0..count).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1000).collect();
-            expected.sort_unstable();
+            assert_eq!(sorted.count(), records.len() as u64);
+            let expected: BTreeSet<_> = (0..count).map(scrambled).collect();
             let found: Vec<_> = records.iter().map(|r| u64::from_be_bytes(r[..8].try_into().unwrap())).collect();
-            assert_eq!(found, expected);
+            assert_eq!(found, Vec::from_iter(expected));
         }
     }
 

@@ -1,13 +1,20 @@
 //! An area seen at one zoom: which nodes of the quadtree have tiles of it, and how many.
 
 use super::Region;
+use super::capsule::{Capsule, Lie};
 use super::node::Node;
 use super::rect::{Rect, union_count};
 
 /// The parts of an area at one zoom.
 pub(super) struct Field {
     zoom: u8,
-    parts: Vec<Rect>,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Rect(Rect),
+    Capsule(Capsule),
 }
 
 /// How much of what lies below a node belongs to the area.
@@ -23,7 +30,8 @@ impl Field {
         let mut parts = Vec::new();
         for region in regions {
             match region {
-                Region::Bbox(bbox) => parts.extend(bbox.rects(zoom)),
+                Region::Bbox(bbox) => parts.extend(bbox.rects(zoom).map(Part::Rect)),
+                Region::Corridor(corridor) => parts.extend(corridor.capsules.iter().copied().map(Part::Capsule)),
             }
         }
         Self { zoom, parts }
@@ -48,13 +56,12 @@ impl Field {
     }
 
     fn cover(&self, node: &Node, candidates: impl Iterator<Item = u32>) -> Cover {
-        let span = node.span(self.zoom);
         let mut touching = Vec::new();
         for index in candidates {
-            match self.parts[index as usize].clip(&span) {
-                None => {}
-                Some(common) if common == span => return Cover::Everything,
-                Some(_) => touching.push(index),
+            match self.parts[index as usize].lie(node, self.zoom) {
+                Lie::Outside => {}
+                Lie::Inside => return Cover::Everything,
+                Lie::Crossing => touching.push(index),
             }
         }
         if touching.is_empty() { Cover::Nothing } else { Cover::Parts(touching) }
@@ -62,13 +69,40 @@ impl Field {
 
     /// How many tiles of the area lie below a node with that cover.
     pub(super) fn count(&self, node: &Node, cover: &Cover) -> u64 {
-        match cover {
-            Cover::Nothing => 0,
-            Cover::Everything => 1 << (2 * (self.zoom - node.zoom)),
-            Cover::Parts(parts) => {
-                let span = node.span(self.zoom);
-                let clipped = parts.iter().filter_map(|index| self.parts[*index as usize].clip(&span));
-                union_count(&clipped.collect::<Vec<_>>())
+        let parts = match cover {
+            Cover::Nothing => return 0,
+            Cover::Everything => return 1 << (2 * (self.zoom - node.zoom)),
+            Cover::Parts(_) if node.zoom == self.zoom => return 1,
+            Cover::Parts(parts) => parts,
+        };
+        let span = node.span(self.zoom);
+        let clipped = |index: &u32| match &self.parts[*index as usize] {
+            Part::Rect(rect) => Some(rect.clip(&span)),
+            Part::Capsule(_) => None,
+        };
+        match parts.iter().map(clipped).collect::<Option<Vec<_>>>() {
+            // Rectangles alone are counted by their edges, however many tiles they hold.
+            Some(rects) => union_count(&rects.into_iter().flatten().collect::<Vec<_>>()),
+            None => {
+                let children = (0..4).map(|step| node.child(step));
+                children.map(|child| self.count(&child, &self.cover_child(&child, cover))).sum()
+            }
+        }
+    }
+}
+
+impl Part {
+    /// How the tiles at `zoom` below a node lie to this part. At that zoom itself, touching is enough.
+    fn lie(&self, node: &Node, zoom: u8) -> Lie {
+        match self {
+            Self::Capsule(capsule) => capsule.lie(node),
+            Self::Rect(rect) => {
+                let span = node.span(zoom);
+                match rect.clip(&span) {
+                    None => Lie::Outside,
+                    Some(common) if common == span => Lie::Inside,
+                    Some(_) => Lie::Crossing,
+                }
             }
         }
     }

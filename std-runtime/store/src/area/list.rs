@@ -1,0 +1,154 @@
+//! Lists of tiles in a file.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::AreaError;
+use crate::TileId;
+use crate::extsort::{Sorted, Sorter};
+
+/// The tiles of a list, sorted, each once.
+pub(super) struct List {
+    path: PathBuf,
+    sorted: Mutex<Sorted<8>>,
+    /// Where each zoom begins in it, and one more: where the last one ends.
+    starts: [u64; TileId::ZOOM_MAX as usize + 2],
+}
+
+/// Why a list of tiles could not be read. It says in which line, and not what stands there: that is where somebody goes.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The file system refused something.
+    #[error("cannot read the list {list}: {source}", list = list.display())]
+    Io {
+        /// The file.
+        list: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line is no tile.
+    #[error("line {number} of {list} is no tile; write zoom/column/row, for example 3/4/5", list = list.display())]
+    Line {
+        /// The file.
+        list: PathBuf,
+        /// Which line, counted from 1.
+        number: u64,
+    },
+}
+
+/// No line with a tile is longer, comment included.
+const LINE_BYTES_MAX: u64 = 4096;
+
+impl List {
+    pub(super) fn open(path: &Path) -> Result<Self, ListError> {
+        let failed = |source| ListError::Io { list: path.to_owned(), source };
+        let mut sorter = Sorter::new(&std::env::temp_dir());
+        let mut lines = BufReader::new(File::open(path).map_err(failed)?);
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            let wrong = || ListError::Line { list: path.to_owned(), number };
+            if read as u64 == LINE_BYTES_MAX {
+                return Err(wrong());
+            }
+            let text = str::from_utf8(&line).map_err(|_| wrong())?;
+            let text = text.split_once('#').map_or(text, |(tile, _)| tile).trim();
+            if !text.is_empty() {
+                let id = tile(text).ok_or_else(wrong)?;
+                sorter.push(id.hilbert_id().to_be_bytes()).map_err(failed)?;
+            }
+        }
+        let sorted = sorter.finish().map_err(failed)?;
+        let mut starts = [sorted.count(); TileId::ZOOM_MAX as usize + 2];
+        for (zoom, start) in (0..=TileId::ZOOM_MAX).zip(&mut starts) {
+            let first = TileId::new(zoom, 0, 0).map_or(u64::MAX, TileId::hilbert_id);
+            *start = sorted.count_below(&first.to_be_bytes()).map_err(failed)?;
+        }
+        Ok(Self { path: path.to_owned(), sorted: Mutex::new(sorted), starts })
+    }
+
+    /// The zooms that have tiles.
+    pub(super) fn zooms(&self) -> impl Iterator<Item = u8> {
+        (0..=TileId::ZOOM_MAX).filter(|zoom| !self.range_of_zoom(*zoom).is_empty())
+    }
+
+    /// Which tiles are those of a zoom.
+    pub(super) fn range_of_zoom(&self, zoom: u8) -> Range<u64> {
+        self.starts[usize::from(zoom)]..self.starts[usize::from(zoom) + 1]
+    }
+
+    pub(super) fn tile(&self, index: u64) -> Result<TileId, AreaError> {
+        let sorted = self.sorted.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = sorted.record(index).map_err(|source| ListError::Io { list: self.path.clone(), source })?;
+        Ok(TileId::from_hilbert_id(u64::from_be_bytes(record))?)
+    }
+}
+
+impl std::fmt::Debug for List {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("List").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn tile(text: &str) -> Option<TileId> {
+    let mut parts = text.split('/').map(str::trim);
+    let tile = TileId::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    if parts.next().is_some() { None } else { tile.ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Area, Shard};
+    use super::*;
+
+    fn listed(text: &str) -> Result<Area, ListError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Area::from_list(file.path())
+    }
+
+    fn tiles(area: &Area) -> Vec<(u8, u32, u32)> {
+        area.tiles().map(|tile| tile.unwrap()).map(|tile| (tile.z(), tile.x(), tile.y())).collect()
+    }
+
+    #[test]
+    fn a_list_comes_out_sorted_and_each_tile_once() {
+        let area = listed("# my trip\n3/4/5\n\n 1/1/1 # home\r\n3/4/5\n0/0/0\n1/0/1").unwrap();
+        assert_eq!(tiles(&area), [(0, 0, 0), (1, 0, 1), (1, 1, 1), (3, 4, 5)]);
+        assert_eq!(area.count(), 4);
+        assert_eq!(area.counts().collect::<Vec<_>>(), [(0, 1), (1, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn a_list_can_be_sharded() {
+        let area = listed("2/0/0\n2/1/1\n2/2/2\n2/3/3\n1/0/0").unwrap();
+        let shards = [1, 2].map(|number| tiles(&area.clone().shard(Shard::new(number, 2).unwrap())));
+        assert_eq!((shards[0].len(), shards[1].len()), (2, 3));
+        let mut joined = shards.concat();
+        joined.sort_by_key(|tile| tile.0);
+        assert_eq!(joined, tiles(&area));
+    }
+
+    #[test]
+    fn an_empty_list_has_no_tiles() {
+        assert_eq!(tiles(&listed("# nothing\n").unwrap()), []);
+    }
+
+    #[test]
+    fn a_line_that_is_no_tile_is_named_but_not_shown() {
+        for line in ["3/4", "3/4/5/6", "3/8/0", "x/y/z", "31/0/0", "3/-1/0", "3 4 5", &"9".repeat(5000)] {
+            let message = listed(&format!("0/0/0\n{line}\n")).unwrap_err().to_string();
+            assert!(message.starts_with("line 2 of "), "{message}");
+            assert!(message.ends_with(" is no tile; write zoom/column/row, for example 3/4/5"), "{message}");
+        }
+        let message = Area::from_list(Path::new("no/such/list")).unwrap_err().to_string();
+        assert!(message.starts_with("cannot read the list no/such/list: "), "{message}");
+    }
+}
