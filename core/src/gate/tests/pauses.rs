@@ -1,0 +1,100 @@
+//! A server's wish to be left alone.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const WORDS: [u32; 6] = [0, 1, u32::MAX / 3, u32::MAX / 2, u32::MAX - 1, u32::MAX];
+
+fn throttled(hint: Duration) -> Outcome {
+    Outcome::Throttled { retry_after: Some(hint) }
+}
+
+#[test]
+fn a_hint_is_a_floor_to_which_jitter_adds_an_eighth_at_most() {
+    for hint_ms in [0, 1, 7, 1_000, 30_000, 86_400_000] {
+        for word in WORDS {
+            let hint = Duration::from_millis(hint_ms);
+            let mut gate = gate(PLAIN);
+            let ticket = go(&mut gate, START, Try::First);
+            gate.settle(START, ticket, throttled(hint), Entropy::new(word));
+            let until = gate.paused_until();
+            let (least, most) = (START.saturating_add(hint), START.saturating_add(hint + hint / 8));
+            assert!(
+                least <= until && until <= most,
+                "{hint:?} with entropy {word}: {until:?} not in {least:?}..={most:?}"
+            );
+            if hint_ms > 0 {
+                let almost = Instant::from_nanos(until.as_nanos() - 1);
+                let refused = gate.poll(almost, Try::First);
+                assert!(matches!(refused, Admission::Wait { until: at, why: Why::Paused { .. } } if at == until));
+            }
+            let _back = go(&mut gate, until, Try::First);
+        }
+    }
+}
+
+#[test]
+fn clients_that_were_told_the_same_do_not_come_back_in_step() {
+    let mut instants = BTreeSet::new();
+    for device in 0..1_000 {
+        let mut gate = gate(PLAIN);
+        let ticket = go(&mut gate, START, Try::First);
+        gate.settle(START, ticket, throttled(Duration::from_secs(60)), Entropy::mix(1, device, 0));
+        instants.insert(gate.paused_until().saturating_since(START).as_millis() / 75);
+    }
+    // 7.5 s of spread in a hundred bins.
+    assert_eq!(instants.len(), 100, "a thousand clients left bins of the spread empty");
+}
+
+#[test]
+fn the_longest_wish_holds_whatever_comes_later() {
+    let mut gate = gate(PLAIN);
+    let [first, second, third] = [(); 3].map(|()| go(&mut gate, START, Try::First));
+    gate.settle(START, first, throttled(Duration::from_secs(60)), Entropy::new(0));
+    gate.settle(START, second, throttled(Duration::from_secs(5)), Entropy::new(0));
+    gate.settle(START, third, Outcome::Success, ENTROPY);
+    gate.pause_until(START, secs(10));
+    let paused_ms = gate.paused_until().saturating_since(START).as_millis();
+    assert!((60_000..=67_500).contains(&paused_ms), "{paused_ms} ms");
+}
+
+#[test]
+fn an_absurd_wish_is_heeded_for_a_day_and_no_longer() {
+    let day = Duration::from_secs(86_400);
+    let mut gate = gate(PLAIN);
+    let ticket = go(&mut gate, START, Try::First);
+    gate.settle(START, ticket, throttled(Duration::MAX), Entropy::new(0));
+    let paused = gate.paused_until().saturating_since(START);
+    assert!(day <= paused && paused <= day + day / 8, "{paused:?}");
+    let mut asked = gate_paused_by_hand(Instant::MAX);
+    assert_eq!(asked.paused_until(), START.saturating_add(day));
+    let _back = go(&mut asked, START.saturating_add(day), Try::First);
+}
+
+fn gate_paused_by_hand(until: Instant) -> Gate {
+    let mut gate = gate(PLAIN);
+    gate.pause_until(START, until);
+    gate
+}
+
+#[test]
+fn nothing_bursts_when_a_pause_ends() {
+    let rate = RateConfig { rate: Rate::per_second(10), burst: 20 };
+    let mut gate = gate(GateConfig { rate: RateControl::Fixed(rate), ..PLAIN });
+    gate.pause_until(START, secs(60));
+    let _first = go(&mut gate, secs(60), Try::First);
+    assert!(matches!(gate.poll(secs(60), Try::First), Admission::Wait { until, .. } if until == millis(60_100)));
+}
+
+#[test]
+fn a_pause_shows_what_is_left_of_it() {
+    let mut gate = gate(PLAIN);
+    gate.pause_until(START, secs(60));
+    let left_ms = |gate: &mut Gate, now: Instant| match gate.poll(now, Try::First) {
+        Admission::Wait { why: Why::Paused { remaining_us, allowed_us: 0 }, .. } => remaining_us / 1_000,
+        other => panic!("{other:?}"),
+    };
+    assert!(left_ms(&mut gate, START).abs_diff(60_000) <= 60);
+    assert!(left_ms(&mut gate, secs(59)).abs_diff(1_000) <= 1);
+}

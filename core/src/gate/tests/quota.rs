@@ -1,0 +1,153 @@
+//! What a server says is left of what it allows.
+
+use std::collections::VecDeque;
+
+use super::*;
+
+/// A server with a quota for each window of ten seconds that tells it in every answer.
+struct Server {
+    limit: u32,
+    used: u32,
+    window: u64,
+    refused: u32,
+    accepted: u32,
+}
+
+const WINDOW_S: u64 = 10;
+
+impl Server {
+    fn new(limit: u32) -> Self {
+        Self { limit, used: 0, window: 0, refused: 0, accepted: 0 }
+    }
+
+    fn answer(&mut self, now: Instant) -> (Outcome, Quota) {
+        let since = now.saturating_since(START);
+        let window = since.as_secs() / WINDOW_S;
+        if window != self.window {
+            (self.window, self.used) = (window, 0);
+        }
+        let outcome = if self.used < self.limit {
+            self.used += 1;
+            self.accepted += 1;
+            Outcome::Success
+        } else {
+            self.refused += 1;
+            Outcome::Throttled { retry_after: None }
+        };
+        let resets_in = Duration::from_secs((window + 1) * WINDOW_S) - since;
+        (outcome, Quota { remaining: self.limit - self.used, limit: Some(self.limit), resets_in })
+    }
+}
+
+/// Plays a client that always has more to ask for against a server `latency` away, for five windows.
+fn play(gate: &mut Gate, server: &mut Server, latency: Duration) {
+    let half = latency / 2;
+    // Each request reaches the server after half the latency and is answered after the other half.
+    let mut answers: VecDeque<(Instant, Ticket, Outcome, Quota)> = VecDeque::new();
+    let mut arrivals: VecDeque<(Instant, Ticket)> = VecDeque::new();
+    let mut now = START;
+    while now < secs(5 * WINDOW_S) {
+        while arrivals.front().is_some_and(|(at, _)| *at <= now) {
+            let (at, ticket) = arrivals.pop_front().expect("looked at");
+            let (outcome, quota) = server.answer(at);
+            answers.push_back((at.saturating_add(half), ticket, outcome, quota));
+        }
+        while answers.front().is_some_and(|(at, ..)| *at <= now) {
+            let (_, ticket, outcome, quota) = answers.pop_front().expect("looked at");
+            gate.observe_quota(now, quota);
+            gate.settle(now, ticket, outcome, ENTROPY);
+        }
+        while let Admission::Go(ticket) = gate.poll(now, Try::First) {
+            arrivals.push_back((now.saturating_add(half), ticket));
+        }
+        now = now.saturating_add(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn with_little_left_it_paces_before_a_429_comes_and_uses_what_there_is() {
+    for limit in [10, 100, 1_000] {
+        for concurrency in [1, 10, 50] {
+            for latency_ms in [10, 80, 400] {
+                let mut gate = gate(GateConfig { limit: LimitConfig::fixed(concurrency), ..PLAIN });
+                let mut server = Server::new(limit);
+                play(&mut gate, &mut server, Duration::from_millis(latency_ms));
+                let said = std::format!("{limit} per window, {concurrency} at once, {latency_ms} ms");
+                // At most what is in flight when a window begins without a word about it.
+                let blind = u32::from(concurrency).saturating_sub(limit) * 5;
+                assert!(server.refused <= blind + 2, "{said}: {} of {} refused", server.refused, server.accepted);
+                let possible = (u32::from(concurrency) * 50_000 / latency_ms as u32).min(limit * 5);
+                assert!(server.accepted * 10 >= possible * 7, "{said}: {} of {possible}", server.accepted);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_left_is_a_pause_until_there_is_more() {
+    let mut gate = gate(PLAIN);
+    gate.observe_quota(START, Quota { remaining: 0, limit: None, resets_in: Duration::from_secs(7) });
+    let refused = gate.poll(START, Try::First);
+    assert!(matches!(refused, Admission::Wait { until, why: Why::Paused { .. } } if until == secs(7)), "{refused:?}");
+    let _back = go(&mut gate, secs(7), Try::First);
+}
+
+#[test]
+fn what_is_left_is_spread_over_the_time_until_there_is_more() {
+    let mut gate = gate(PLAIN);
+    gate.observe_quota(START, Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) });
+    let mut admitted = std::vec::Vec::new();
+    for now in (0..16_000).map(millis) {
+        while admitted.len() < 10
+            && let Admission::Go(ticket) = gate.poll(now, Try::First)
+        {
+            admitted.push(ticket.started());
+        }
+    }
+    let (paced, free) = (admitted.get(..4).expect("four"), admitted.get(4..).expect("the rest"));
+    assert_eq!(paced, [secs(2), secs(4), secs(6), secs(8)]);
+    assert_eq!(free, [secs(8); 6], "the quota is whole again at 8 s");
+}
+
+#[test]
+fn a_paced_refusal_says_at_which_interval() {
+    let mut gate = gate(PLAIN);
+    gate.observe_quota(START, Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) });
+    let Admission::Wait { why: Why::Rate { early_us, interval_us }, .. } = gate.poll(START, Try::First) else {
+        panic!("little is left")
+    };
+    assert!([early_us, interval_us].iter().all(|micros| micros.abs_diff(2_000_000) <= 2_000));
+}
+
+#[test]
+fn plenty_is_no_reason_to_wait_and_lifts_the_pace() {
+    let mut gate = gate(PLAIN);
+    let plenty = Quota { remaining: 13, limit: Some(100), resets_in: Duration::from_secs(8) };
+    gate.observe_quota(START, plenty);
+    let _at_once = go(&mut gate, START, Try::First);
+    gate.observe_quota(START, Quota { remaining: 12, limit: Some(100), resets_in: Duration::from_secs(8) });
+    assert!(matches!(gate.poll(START, Try::First), Admission::Wait { .. }), "an eighth of 100 is little");
+    gate.observe_quota(START, plenty);
+    let paced_once = millis(667);
+    let [_one, _two] = [(); 2].map(|()| go(&mut gate, paced_once, Try::First));
+}
+
+#[test]
+fn without_a_limit_little_is_ten() {
+    for (remaining, waits) in [(10, true), (11, false)] {
+        let mut gate = gate(PLAIN);
+        gate.observe_quota(START, Quota { remaining, limit: None, resets_in: Duration::from_secs(8) });
+        assert_eq!(gate.peek(START, Try::First).is_some(), waits, "{remaining} left");
+    }
+}
+
+#[test]
+fn an_absurd_reset_is_heeded_for_a_day_and_no_longer() {
+    let day = START.saturating_add(Duration::from_secs(86_400));
+    for remaining in [0, 1] {
+        let mut gate = gate(PLAIN);
+        gate.observe_quota(START, Quota { remaining, limit: None, resets_in: Duration::MAX });
+        assert!(matches!(gate.poll(START, Try::First), Admission::Wait { until, .. } if until == day));
+        let _back = go(&mut gate, day, Try::First);
+    }
+}
