@@ -67,7 +67,7 @@ mod tests {
         let mut input: &[u8] = &[0b1010_0110, 0b0000_1111];
         bits.fill(&mut input);
         assert_eq!(bits.take(3), Some(0b110));
-        assert_eq!(bits.take(9), Some(0b1111_1010_0));
+        assert_eq!(bits.take(9), Some(0b1_1111_0100));
         bits.align();
         assert!(bits.is_empty(), "four bits of the second byte were left, and dropped");
     }

@@ -93,7 +93,7 @@ pub async fn get<S: Read + Write>(
         let length = stream.read(&mut buffer).await.map_err(Error::Stream)?;
         let mut bytes = buffer.get(..length).filter(|bytes| !bytes.is_empty()).ok_or(Error::Closed)?;
         if let Some(head) = reader.push(&mut bytes).map_err(Error::Head)? {
-            break (head, length - bytes.len()..length);
+            break (head, length.saturating_sub(bytes.len())..length);
         }
     };
     let Head { status, framing, retry_after, date } = head;

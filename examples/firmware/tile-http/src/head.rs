@@ -140,12 +140,19 @@ impl HeadReader {
             }
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"retry-after") {
-            self.retry_after = Field::from_slice(value).ok().filter(|_| !self.cut);
+            self.retry_after = field(value).filter(|_| !self.cut);
         } else if name.eq_ignore_ascii_case(b"date") {
-            self.date = Field::from_slice(value).ok().filter(|_| !self.cut);
+            self.date = field(value).filter(|_| !self.cut);
         }
         Ok(())
     }
+}
+
+/// The value, where it fits.
+fn field(value: &[u8]) -> Option<Field> {
+    let mut field = Field::new();
+    value.iter().try_for_each(|&byte| field.push(byte)).ok()?;
+    Some(field)
 }
 
 /// The status in `HTTP/1.x SSS reason`.
@@ -155,7 +162,7 @@ fn status_of(line: &[u8]) -> Result<u16, HeadError> {
         return Err(HeadError::StatusLine);
     };
     match rest.first() {
-        None | Some(b' ') => Ok([a, b, c].iter().fold(0, |status, &digit| status * 10 + u16::from(digit - b'0'))),
+        None | Some(b' ') => Ok(u16::from(a & 0xf) * 100 + u16::from(b & 0xf) * 10 + u16::from(c & 0xf)),
         Some(_) => Err(HeadError::StatusLine),
     }
 }

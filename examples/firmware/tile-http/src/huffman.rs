@@ -68,7 +68,7 @@ impl<const SYMBOLS: usize> Code<SYMBOLS> {
             *start = place;
             place = place.saturating_add(count);
         }
-        for (symbol, &length) in (0u16..).zip(lengths) {
+        for (symbol, &length) in (0..=u16::MAX).zip(lengths) {
             let Some(place) = places.get_mut(usize::from(length)).filter(|_| length > 0) else { continue };
             if let Some(slot) = self.symbols.get_mut(usize::from(*place)) {
                 *slot = symbol;
@@ -95,7 +95,7 @@ impl<const SYMBOLS: usize> Code<SYMBOLS> {
         // The code read so far, the first code of its length, and the place of that one's symbol.
         let (mut code, mut first, mut place) = (0u32, 0u32, 0u32);
         let (mut word, bits_at_hand) = bits.at_hand();
-        for (length, &count) in (1u32..).zip(&self.counts[1..]) {
+        for (length, &count) in (1..=LENGTH_MAX as u32).zip(&self.counts[1..]) {
             if length > bits_at_hand {
                 return Decoded::Hungry;
             }

@@ -19,6 +19,7 @@
 
 mod bits;
 pub mod client;
+mod crc32;
 mod deflate;
 pub mod framing;
 pub mod gzip;

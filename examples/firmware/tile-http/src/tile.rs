@@ -1,8 +1,9 @@
 //! Whether what was received is a tile.
 
-use crc::{CRC_32_ISO_HDLC, Crc, Digest};
-
-use crate::gzip::{GzipCheck, GzipError};
+use crate::{
+    crc32::Crc32,
+    gzip::{GzipCheck, GzipError},
+};
 
 /// What is known of a tile that was received whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,10 @@ pub struct Tile {
 }
 
 /// Checks one tile while it streams: a gzip stream, complete, of at most a given size.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TileCheck {
     gzip: GzipCheck,
-    crc32: Digest<'static, u32>,
+    crc32: Crc32,
     size: u32,
     size_max: u32,
 }
@@ -38,7 +39,7 @@ pub enum TileError {
 impl TileCheck {
     /// Nothing seen yet, of a tile of at most `size_max` bytes.
     pub const fn new(size_max: u32) -> Self {
-        Self { gzip: GzipCheck::new(), crc32: CRC32.digest(), size: 0, size_max }
+        Self { gzip: GzipCheck::new(), crc32: Crc32::new(), size: 0, size_max }
     }
 
     /// Takes the next piece, of any size.
@@ -58,11 +59,9 @@ impl TileCheck {
     /// [`GzipError::Incomplete`] where the stream goes on.
     pub fn finish(&self) -> Result<Tile, TileError> {
         let inflated = self.gzip.finish().map_err(TileError::Gzip)?;
-        Ok(Tile { size: self.size, inflated, crc32: self.crc32.clone().finalize() })
+        Ok(Tile { size: self.size, inflated, crc32: self.crc32.value() })
     }
 }
-
-static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,26 @@
+//! What is not proven, and why that is all right.
+
+/// Traits whose functions are not proven, and why.
+pub const EXCLUDED_TRAITS: [(&str, &str); 4] = [
+    ("Debug", "for a person with a debugger: core::fmt pads and slices with checks"),
+    ("Display", "for people: core::fmt pads and slices with checks, and nothing on the run loop formats"),
+    ("Format", "for logs on a device: what defmt's transport does is not the core's"),
+    ("Default", "constants, evaluated by the compiler"),
+];
+
+/// Functions that are not proven, and why.
+pub const EXCLUDED: [(&str, &str); 8] = [
+    ("Driver::run", ASYNC),
+    ("Driver::attempt", ASYNC),
+    ("Driver::admit", ASYNC),
+    ("Permit::drop", DROPPED),
+    ("Seat::drop", DROPPED),
+    ("C::now", HANDED_ON),
+    ("C::sleep_until", HANDED_ON),
+    ("L::with", HANDED_ON),
+];
+
+const ASYNC: &str = "an async function panics when it is polled after its end; no executor does that, and the optimiser \
+    cannot tell. What these call is proven by itself, and an attempt that is over at once is proven as a whole";
+const DROPPED: &str = "cannot be called by its name; a permit is dropped in the proof, a seat is part of `admit`";
+const HANDED_ON: &str = "hands on to the clock or lock that a runtime supplies";
