@@ -3,6 +3,7 @@
 mod progress;
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,8 +21,8 @@ use tidegate::{
 };
 use tidegate_core::{TileId, drive::Clock};
 use tidegate_store::{
-    Durability, Metadata, TileError,
-    area::{Area, Bbox, Region, ZoomSet},
+    Durability, Metadata,
+    area::{Area, AreaError, Bbox, Region, ZoomSet},
     sink::{Format, Held, Sink, SinkError},
 };
 
@@ -123,7 +124,7 @@ struct Work {
 
 impl Work {
     /// Fetches until there is nothing left, somebody asks it to stop, or the sink fails: then what has begun is drained.
-    fn run(mut self, source: &Source, output: &mut Output) -> (Ledger, Option<SinkError>) {
+    fn run(mut self, source: &Source, output: &mut Output) -> (Ledger, Option<Trouble>) {
         let mut ledger = Ledger::default();
         let mut trouble = None;
         let missing = Missing::new(&self.area, self.already.take());
@@ -136,7 +137,7 @@ impl Work {
                 ledger.revalidated = found.load(Ordering::Acquire);
                 if let Err(error) = self.keep(&report) {
                     source.fetcher.stop().ask(Extent::Drain);
-                    trouble.get_or_insert(error);
+                    trouble.get_or_insert(Trouble::Sink(error));
                 }
                 self.progress.show(&ledger, source, output);
             }
@@ -145,7 +146,7 @@ impl Work {
         ledger.request(self.wanted);
         ledger.cancel(self.wanted.saturating_sub(stream.begun() + ledger.revalidated));
         let unreadable = unreadable.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let finished = self.sink.finish().err();
+        let finished = self.sink.finish().err().map(Trouble::Sink);
         self.progress.end(output);
         (ledger, trouble.or(unreadable).or(finished))
     }
@@ -160,10 +161,26 @@ impl Work {
 
 /// The tiles of an area that are not there yet.
 struct Missing {
-    tiles: Box<dyn Iterator<Item = Result<TileId, TileError>> + Send>,
+    tiles: Box<dyn Iterator<Item = Result<TileId, AreaError>> + Send>,
     already: Option<Held>,
     found: Arc<AtomicU64>,
-    trouble: Arc<Mutex<Option<SinkError>>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+/// What ends a run early, on this machine.
+#[derive(Debug)]
+enum Trouble {
+    Sink(SinkError),
+    Area(AreaError),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sink(error) => error.fmt(f),
+            Self::Area(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Missing {
@@ -177,13 +194,16 @@ impl Iterator for Missing {
 
     fn next(&mut self) -> Option<TileId> {
         loop {
-            // An area holds only tiles that exist; one that does not is left out and shows up as cancelled.
-            let Ok(tile) = self.tiles.next()? else { continue };
-            match self.already.as_mut().map_or(Ok(false), |held| held.has(tile)) {
-                Ok(false) => return Some(tile),
-                Ok(true) => self.found.fetch_add(1, Ordering::AcqRel),
-                Err(error) => {
-                    self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            let has = |held: &mut Held, tile| held.has(tile).map_err(Trouble::Sink);
+            let next = self.tiles.next()?.map_err(Trouble::Area).and_then(|tile| {
+                let held = self.already.as_mut().map_or(Ok(false), |held| has(held, tile))?;
+                Ok((tile, held))
+            });
+            match next {
+                Ok((tile, false)) => return Some(tile),
+                Ok((_, true)) => self.found.fetch_add(1, Ordering::AcqRel),
+                Err(trouble) => {
+                    self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(trouble);
                     return None;
                 }
             };

@@ -131,7 +131,7 @@ where
         deadline: Instant,
     ) -> Vec<TileReport> {
         let mut reports: Vec<Option<TileReport>> = tiles.iter().map(|_| None).collect();
-        let mut stream = self.stream(executor, tiles.to_vec().into_iter(), deadline);
+        let mut stream = self.stream(executor, Vec::from(tiles).into_iter(), deadline);
         while let Some(report) = stream.next().await {
             if let Some(place) = usize::try_from(report.id.index).ok().and_then(|index| reports.get_mut(index)) {
                 *place = Some(report);
