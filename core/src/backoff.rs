@@ -187,7 +187,7 @@ impl Backoff {
             (_, Jitter::Equal) => upper_ns - upper_ns / 2,
         };
         // `up_to` never exceeds its limit, so the sum never exceeds the upper end.
-        let drawn_ns = lower_ns + entropy.up_to(upper_ns.saturating_sub(lower_ns));
+        let drawn_ns = lower_ns.saturating_add(entropy.up_to(upper_ns.saturating_sub(lower_ns)));
         if drawn_ns > cap_ns { cap_ns } else { drawn_ns }
     }
 

@@ -169,8 +169,9 @@ impl RetryBudget {
     /// Gives back a retry that was withdrawn but never sent: to what is saved or, where that has no room for it, to the
     /// reserve.
     pub const fn refund(&mut self) {
-        if self.saved + self.cost() <= self.most() {
-            self.saved += self.cost();
+        let saved = self.saved.saturating_add(self.cost());
+        if saved <= self.most() {
+            self.saved = saved;
         } else {
             // A full reserve holds no more: `take` counts no rest longer than its tolerance.
             self.reserve_next_ns = self.reserve_next_ns.saturating_sub(self.refill.ns() as i64);
@@ -193,7 +194,7 @@ impl RetryBudget {
         }
         let refill_ns = self.refill.ns();
         // Below 2^52 · 2^16: saturating at a tolerance of 146 years.
-        let tolerance_ns = refill_ns.saturating_mul(self.reserve as u64 - 1);
+        let tolerance_ns = refill_ns.saturating_mul((self.reserve as u64).saturating_sub(1));
         let mut reserve = RateLimiter::resumed(self.reserve_next_ns, refill_ns, tolerance_ns);
         reserve.take(now);
         self.reserve_next_ns = reserve.next_ns();

@@ -235,7 +235,7 @@ impl ConcurrencyLimit {
     }
 
     pub(crate) const fn take(&mut self) {
-        self.in_flight += 1;
+        self.in_flight = self.in_flight.saturating_add(1);
     }
 
     /// Places that nobody will give back.
@@ -253,23 +253,24 @@ impl ConcurrencyLimit {
         match load {
             Load::Neutral => return,
             Load::Carried => {
-                self.good += 1;
-                self.credit += u16::from(used);
+                self.good = self.good.saturating_add(1);
+                self.credit = self.credit.saturating_add(u16::from(used));
                 if self.credit >= self.limit {
                     self.credit = 0;
-                    self.limit = self.ceiling.min(self.limit + 1);
+                    self.limit = self.ceiling.min(self.limit.saturating_add(1));
                 }
             }
-            Load::Failed => self.bad += 1,
-            Load::TimedOut => self.bad += TIMEOUT_WEIGHT,
+            Load::Failed => self.bad = self.bad.saturating_add(1),
+            Load::TimedOut => self.bad = self.bad.saturating_add(TIMEOUT_WEIGHT),
         }
-        if self.good + self.bad >= ROUND {
-            let too_many = tolerated.is_reached(u32::from(self.bad), u32::from(self.good + self.bad));
+        let judged = self.good.saturating_add(self.bad);
+        if judged >= ROUND {
+            let too_many = tolerated.is_reached(u32::from(self.bad), u32::from(judged));
             (self.good, self.bad) = (0, 0);
             if too_many {
                 self.credit = 0;
                 self.cuts = self.cuts.wrapping_add(1);
-                self.limit = self.floor.max(self.limit - (self.limit / 4).max(1));
+                self.limit = self.floor.max(self.limit.saturating_sub((self.limit / 4).max(1)));
             }
         }
     }

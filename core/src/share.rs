@@ -23,8 +23,8 @@ impl Share {
 
     /// Whether `count` of `total` is at least this share. `total` of zero reaches nothing.
     pub(crate) const fn is_reached(self, count: u32, total: u32) -> bool {
-        // Counts are below 2^20, so the products stay below 2^28.
-        total > 0 && count * self.whole as u32 >= total * self.part as u32
+        // Counts are below 2^20, so the products stay below 2^28 and nothing wraps.
+        total > 0 && count.wrapping_mul(self.whole as u32) >= total.wrapping_mul(self.part as u32)
     }
 }
 

@@ -273,7 +273,7 @@ impl<W: Window> CircuitBreaker<W> {
             return;
         };
         let counts = self.window.counts(now);
-        let (bad, calls) = (counts.slow + u32::from(overdue), counts.calls + u32::from(overdue));
+        let [bad, calls] = [counts.slow, counts.calls].map(|count| count.saturating_add(u32::from(overdue)));
         if overdue > 0 && calls >= self.evidence(ramp) && slow.is_reached(bad, calls) {
             self.trip(now, bad, calls, Entropy::new(u32::MAX));
         }
@@ -362,7 +362,8 @@ impl<W: Window> CircuitBreaker<W> {
             BreakerState::HalfOpen { outstanding, succeeded, lease_end } => {
                 // A reading that is late does not end the lease of a probe that is out already.
                 let lease_end = lease_end.max(now.plus_ns(self.lease.ns()));
-                self.state = BreakerState::HalfOpen { lease_end, outstanding: outstanding + 1, succeeded };
+                self.state =
+                    BreakerState::HalfOpen { lease_end, outstanding: outstanding.saturating_add(1), succeeded };
                 debug_assert!(outstanding < self.probes, "one probe too many");
                 true
             }
@@ -404,7 +405,7 @@ impl<W: Window> CircuitBreaker<W> {
             Verdict::Failure | Verdict::SlowFailure => false,
             Verdict::Neutral => return,
         };
-        let judged = succeeded + 1;
+        let judged = succeeded.saturating_add(1);
         if !good {
             self.trip(now, 1, u32::from(judged), entropy);
         } else if judged < self.successes {
@@ -431,7 +432,7 @@ impl<W: Window> CircuitBreaker<W> {
         if ramp == u16::MAX {
             return;
         }
-        let clean = clean + 1;
+        let clean = clean.saturating_add(1);
         self.state = if clean < ramp {
             BreakerState::Closed { ramp, clean }
         } else if ramp < RAMP_END {

@@ -105,7 +105,8 @@ impl Window for CallWindow {
         if sample.slow || self.slow_count > 0 {
             self.slow_count = replace(&mut self.slow[half], bit, sample.slow, self.slow_count);
         }
-        self.at = if self.at + 1 < self.size { self.at + 1 } else { 0 };
+        let next = self.at.wrapping_add(1);
+        self.at = if next < self.size { next } else { 0 };
         if self.calls < self.size {
             self.calls += 1;
         }
@@ -207,17 +208,17 @@ impl Window for PeriodWindow {
             && cell.calls < u16::MAX
         {
             cell.calls += 1;
-            cell.failed += u16::from(sample.failed);
-            cell.slow += u16::from(sample.slow);
+            cell.failed = cell.failed.saturating_add(u16::from(sample.failed));
+            cell.slow = cell.slow.saturating_add(u16::from(sample.slow));
         }
     }
 
     fn counts(&mut self, now: Instant) -> Counts {
         self.rotate(now);
         self.cells.iter().fold(Counts::default(), |sum, cell| Counts {
-            calls: sum.calls + u32::from(cell.calls),
-            failed: sum.failed + u32::from(cell.failed),
-            slow: sum.slow + u32::from(cell.slow),
+            calls: sum.calls.saturating_add(u32::from(cell.calls)),
+            failed: sum.failed.saturating_add(u32::from(cell.failed)),
+            slow: sum.slow.saturating_add(u32::from(cell.slow)),
         })
     }
 

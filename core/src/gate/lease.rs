@@ -52,8 +52,8 @@ impl Leases {
     /// Cells that begin from here on have the length of another lease.
     pub(super) fn set_lease(&mut self, lease: Millis) {
         let cell = lease.third_up();
-        // Up: tickets that are out under a longer lease settle as before.
-        let life_cells = (self.cell.ns() * u64::from(self.life_cells)).div_ceil(cell.ns());
+        // Up: tickets that are out under a longer lease settle as before. No lease is zero, which division cannot see.
+        let life_cells = (self.cell.ns() * u64::from(self.life_cells)).div_ceil(cell.ns().max(1));
         self.life_cells = life_cells.clamp(CELLS as u64, LIFE_CELLS_MAX) as u8;
         self.cell = cell;
         // The ages of the cells before the present one are not known any more.

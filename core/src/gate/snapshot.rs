@@ -128,7 +128,7 @@ impl Writer {
     fn put<const N: usize>(&mut self, field: [u8; N]) {
         let places = self.bytes.iter_mut().skip(self.at);
         places.zip(field).for_each(|(place, byte)| *place = byte);
-        self.at += N;
+        self.at = self.at.saturating_add(N);
     }
 
     fn finish(mut self) -> Snapshot {

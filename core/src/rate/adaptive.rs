@@ -272,12 +272,12 @@ impl Adaptation {
                 self.gather(now, limiter);
             }
             AdaptiveKind::Aimd => {
-                self.good += 1;
+                self.good = self.good.saturating_add(1);
                 if self.good > AIMD_SUCCESSES {
                     self.good = 0;
                     let interval_ns = limiter.interval_ns();
                     // 10/11 of it without a division: 5958 / 2^16 is 1/11 to four digits.
-                    self.set_interval(limiter, interval_ns - ((interval_ns * 5_958) >> 16));
+                    self.set_interval(limiter, interval_ns.saturating_sub(interval_ns.saturating_mul(5_958) >> 16));
                 }
             }
         }
@@ -303,10 +303,10 @@ impl Adaptation {
                     } else {
                         interval_ns
                     };
-                    self.cut(now, limiter, interval_ns + step_ns);
+                    self.cut(now, limiter, interval_ns.saturating_add(step_ns));
                 }
             }
-            AdaptiveKind::Aimd => self.cut(now, limiter, interval_ns * 2),
+            AdaptiveKind::Aimd => self.cut(now, limiter, interval_ns.saturating_mul(2)),
         }
     }
 
@@ -347,7 +347,7 @@ impl Adaptation {
 
     fn gather(&mut self, now: Instant, limiter: &mut RateLimiter) {
         let interval_ns = limiter.interval_ns();
-        self.gathered_ns += interval_ns.min(GATHER_NS_MAX) as u32;
+        self.gathered_ns = self.gathered_ns.saturating_add(interval_ns.min(GATHER_NS_MAX) as u32);
         if self.gathered_ns < STEP_NS {
             return;
         }
@@ -356,15 +356,15 @@ impl Adaptation {
         if self.was_cut() && now.since_ns(self.cut_at) < REST_NS {
             return;
         }
-        // An interval is at most a minute, below 2^36, and dt below 2^8: no product overflows.
+        // An interval is at most a minute, below 2^36, and dt below 2^8: no product wraps.
         let step_ns = if !self.was_cut() {
-            (interval_ns * dt) >> 11
+            interval_ns.wrapping_mul(dt) >> 11
         } else if interval_ns > self.cut_interval_ns {
-            (((interval_ns - self.cut_interval_ns) * dt) >> 12) + ((interval_ns * dt) >> 17)
+            ((interval_ns - self.cut_interval_ns).wrapping_mul(dt) >> 12) + (interval_ns.wrapping_mul(dt) >> 17)
         } else {
             let bolder = (self.calm / 8).min(5);
             self.calm = self.calm.saturating_add(1);
-            (interval_ns * dt) >> (17 - bolder)
+            interval_ns.wrapping_mul(dt) >> (17 - bolder)
         };
         self.set_interval(limiter, interval_ns.saturating_sub(step_ns));
     }

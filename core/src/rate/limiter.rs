@@ -298,7 +298,7 @@ impl RateLimiter {
 
     /// Takes one cell that conforms.
     pub(crate) const fn take(&mut self, now: Instant) {
-        let rested_ns = now.signed() - self.tolerance_ns as i64;
+        let rested_ns = now.signed().wrapping_sub(self.tolerance_ns as i64);
         let from_ns = if self.next_ns > rested_ns { self.next_ns } else { rested_ns };
         self.next_ns = from_ns.saturating_add(self.interval_ns as i64);
         self.refundable_from = self.refundable_from.max(now);
