@@ -21,14 +21,16 @@ mod excluded;
 
 pub use excluded::{EXCLUDED, EXCLUDED_TRAITS};
 
-/// A function as `Type::function`, or as `module::function` where it belongs to no type.
+/// A function as `Type::function`, or as `module::function` where it belongs to no type. The module is the one right
+/// below the crate: what is further down is private, and re-exported there.
 pub type Name = String;
 
 /// The public functions in the sources below `folder`, each with the file it stands in. Tests are passed over.
 pub fn public_functions(folder: &Path) -> BTreeMap<Name, PathBuf> {
     let mut found = BTreeMap::new();
     for path in sources(folder) {
-        let module = path.file_stem().and_then(|stem| stem.to_str()).expect("source names are UTF-8").to_owned();
+        let below = path.strip_prefix(folder).expect("found below the folder").with_extension("");
+        let module = below.iter().next().expect("a file has a name").to_string_lossy().into_owned();
         let mut collector = Public { module, names: BTreeSet::new() };
         collector.visit_file(&parsed(&path));
         found.extend(collector.names.into_iter().map(|name| (name, path.clone())));

@@ -91,6 +91,16 @@ pub fn proven_gate_reconfigure(gate: &mut Calls, now: Instant, config: GateConfi
 }
 
 #[unsafe(no_mangle)]
+pub fn proven_gate_reconfigure_over_period(
+    gate: &mut Period,
+    now: Instant,
+    window: PeriodWindow,
+    config: GateConfig,
+) -> Result<(), GateError> {
+    Gate::reconfigure_over_period(gate, now, window, config)
+}
+
+#[unsafe(no_mangle)]
 pub fn proven_gate_snapshot(gate: &mut Calls, now: Instant) -> Snapshot {
     Gate::snapshot(gate, now)
 }

@@ -1,111 +1,44 @@
-//! The parsers of the firmware's HTTP client.
+//! What an HTTP response means.
 
-use core::{
-    future::Future,
-    pin::pin,
-    task::{Context, Poll},
-};
+use core::time::Duration;
 
-use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
-use tile_http::{
-    Answer, Error, Request, Tile, TileCheck, client,
-    framing::{BodyReader, Framing, FramingError},
-    gzip::{GzipCheck, GzipError},
-    head::{Head, HeadError, HeadReader},
-    tile::TileError,
+use tidegate_core::{
+    Outcome, Quota,
+    http::{self, HttpDate, QuotaReader},
 };
 
 #[unsafe(no_mangle)]
-pub fn proven_head_new() -> HeadReader {
-    HeadReader::new()
+pub fn proven_http_outcome(status: u16, retry_after: Option<Duration>) -> Outcome {
+    http::outcome(status, retry_after)
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_head_push(reader: &mut HeadReader, bytes: &mut &[u8]) -> Result<Option<Head>, HeadError> {
-    HeadReader::push(reader, bytes)
+pub fn proven_http_retry_after(value: &[u8], date: Option<&[u8]>) -> Option<Duration> {
+    http::retry_after(value, date)
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_body_new(framing: Framing) -> BodyReader {
-    BodyReader::new(framing)
+pub fn proven_http_date_parse(value: &[u8], relative_to: Option<HttpDate>) -> Option<HttpDate> {
+    HttpDate::parse(value, relative_to)
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_body_take<'a>(reader: &mut BodyReader, bytes: &mut &'a [u8]) -> Result<&'a [u8], FramingError> {
-    BodyReader::take(reader, bytes)
+pub fn proven_http_date_look(date: HttpDate, unix_seconds: i64) -> (i64, Duration) {
+    let earlier = HttpDate::from_unix_seconds(unix_seconds);
+    (HttpDate::unix_seconds(date), HttpDate::saturating_since(date, earlier))
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_body_end(reader: &BodyReader) -> Result<bool, FramingError> {
-    BodyReader::close(reader).map(|()| BodyReader::is_complete(reader))
+pub fn proven_quota_new() -> QuotaReader {
+    QuotaReader::new()
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_gzip_new() -> GzipCheck {
-    GzipCheck::new()
+pub fn proven_quota_header(reader: &mut QuotaReader, name: &[u8], value: &[u8]) {
+    QuotaReader::header(reader, name, value);
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_gzip_push(check: &mut GzipCheck, bytes: &[u8]) -> Result<(), GzipError> {
-    GzipCheck::push(check, bytes)
-}
-
-#[unsafe(no_mangle)]
-pub fn proven_gzip_finish(check: &GzipCheck) -> Result<u64, GzipError> {
-    GzipCheck::finish(check)
-}
-
-#[unsafe(no_mangle)]
-pub fn proven_tile_new(size_max: u32) -> TileCheck {
-    TileCheck::new(size_max)
-}
-
-#[unsafe(no_mangle)]
-pub fn proven_tile_push(check: &mut TileCheck, bytes: &[u8]) -> Result<(), TileError> {
-    TileCheck::push(check, bytes)
-}
-
-#[unsafe(no_mangle)]
-pub fn proven_tile_finish(check: &TileCheck) -> Result<Tile, TileError> {
-    TileCheck::finish(check)
-}
-
-#[unsafe(no_mangle)]
-pub fn proven_request_new<'a>(host: &'a str, path: &'a str, user_agent: &'a str) -> Option<Request<'a>> {
-    Request::new(host, path, user_agent)
-}
-
-/// A stream that takes everything and says what it was given, over and over.
-pub struct Stream<'a>(&'a [u8]);
-
-impl ErrorType for Stream<'_> {
-    type Error = ErrorKind;
-}
-
-impl Read for Stream<'_> {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        Ok(buffer.iter_mut().zip(self.0).map(|(place, &byte)| *place = byte).count())
-    }
-}
-
-impl Write for Stream<'_> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        Ok(bytes.len())
-    }
-
-    async fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-}
-
-/// The stream never keeps it waiting, so one poll is all there is.
-#[unsafe(no_mangle)]
-pub fn proven_get(
-    mut stream: Stream<'_>,
-    request: &Request<'_>,
-    check: &mut TileCheck,
-    context: &mut Context<'_>,
-) -> Poll<Result<Answer, Error<ErrorKind>>> {
-    let answer = client::get(&mut stream, request, check);
-    pin!(answer).poll(context)
+pub fn proven_quota_finish(reader: &QuotaReader, date: Option<&[u8]>) -> Option<Quota> {
+    QuotaReader::finish(reader, date)
 }

@@ -18,11 +18,14 @@ use core::panic::PanicInfo;
 
 mod breaker;
 mod call;
+mod client;
 mod drive;
 mod gate;
 mod http;
+mod latency;
 mod limits;
 mod rate;
+mod tile;
 mod time;
 
 /// What a panic comes to: an undefined symbol.

@@ -31,8 +31,8 @@ pub fn proven_rate_try_acquire(limiter: &mut RateLimiter, now: Instant, cells: u
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_rate_refund(limiter: &mut RateLimiter, cells: u32) {
-    RateLimiter::refund(limiter, cells);
+pub fn proven_rate_refund(limiter: &mut RateLimiter, taken_at: Instant, cells: u32) {
+    RateLimiter::refund(limiter, taken_at, cells);
 }
 
 #[unsafe(no_mangle)]
