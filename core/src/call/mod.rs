@@ -10,7 +10,7 @@
 //! - It never starts what cannot start before its deadline: it ends at once and says when it would have been worth it.
 //! - A server's hint is a floor: jitter only adds to it.
 //! - Patience is spent on an open breaker, a pause or an empty budget, never on the rate or on places in flight, and starts
-//!   anew each time the call enters the queue.
+//!   anew with each attempt.
 
 mod policy;
 
@@ -121,7 +121,7 @@ impl fmt::Display for End {
 
 /// One logical request.
 ///
-/// Invariant: at most `attempts` tickets are taken, one at a time, and none at or after the deadline.
+/// Invariant: at most `attempts` tickets are taken, also where some of them are lost, and none at or after the deadline.
 ///
 /// ```
 /// use tidegate_core::{Call, CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Instant, Next, Outcome, Step};
@@ -156,9 +156,16 @@ pub struct Call<'p> {
     deadline: Instant,
     /// Not before this.
     ready_at: Instant,
-    /// When it entered the queue it is in.
-    entered: Option<Instant>,
+    /// Since when something is in the way that spends patience …
+    waiting_since: Option<Instant>,
+    /// … and until when at most, as it was last said.
+    waiting_until: Instant,
+    /// Patience spent before that on the next attempt.
+    spent_ns: u64,
+    /// The last delay after a failure.
     delay_ns: u64,
+    /// The last delay after being throttled without a hint.
+    throttled_ns: u64,
     attempts: u8,
     /// How many of them were throttled: they back off by a count of their own.
     throttled: u8,
@@ -172,8 +179,11 @@ impl<'p> Call<'p> {
             policy,
             deadline,
             ready_at: Instant::ORIGIN,
-            entered: None,
+            waiting_since: None,
+            waiting_until: Instant::ORIGIN,
+            spent_ns: 0,
             delay_ns: 0,
+            throttled_ns: 0,
             attempts: 0,
             throttled: 0,
             ended: None,
@@ -187,7 +197,7 @@ impl<'p> Call<'p> {
             None => match gate.poll(now, self.which()) {
                 Admission::Go(ticket) => {
                     self.attempts = self.attempts.saturating_add(1);
-                    self.entered = None;
+                    (self.waiting_since, self.spent_ns) = (None, 0);
                     Step::Attempt(ticket)
                 }
                 refused => self.refused(now, refused),
@@ -202,12 +212,16 @@ impl<'p> Call<'p> {
             Some(step) => step,
             None => match gate.peek(now, self.which()) {
                 // It could go, were it its turn: its own deadline is all it has to watch.
-                None => Step::Full { until: self.deadline, why: Why::Queued },
+                None => {
+                    self.spend(now);
+                    Step::Full { until: self.deadline, why: Why::Queued }
+                }
                 Some(refused) => match self.refused(now, refused) {
                     // Whoever is at the head sees to the gate; this one watches its own time.
                     Step::Wait { until: _, why } if !spends_patience(why) => Step::Full { until: self.deadline, why },
                     Step::Wait { until: _, why } => Step::Wait { until: self.give_up_at(), why },
-                    step => step,
+                    Step::Full { until: _, why } => Step::Full { until: self.deadline, why },
+                    step @ (Step::Attempt(_) | Step::Done(_)) => step,
                 },
             },
         }
@@ -229,15 +243,20 @@ impl<'p> Call<'p> {
             Outcome::Empty => self.end_settled(End::Empty),
             Outcome::Refused(refusal) => self.end_settled(End::Refused(refusal)),
             Outcome::Cancelled | Outcome::Unsent => self.end_settled(End::Cancelled),
-            Outcome::Failure | Outcome::Timeout => self.retry(now, 0, self.backoff_ns(entropy)),
+            Outcome::Failure | Outcome::Timeout => {
+                self.delay_ns = self.backoff_ns(entropy);
+                self.retry(now, 0, self.delay_ns)
+            }
             Outcome::Throttled { retry_after: Some(hint) } => {
                 self.throttled = self.throttled.saturating_add(1);
-                self.retry(now, nanos(hint), self.backoff_ns(entropy))
+                self.delay_ns = self.backoff_ns(entropy);
+                self.retry(now, nanos(hint), self.delay_ns)
             }
             Outcome::Throttled { retry_after: None } => {
                 self.throttled = self.throttled.saturating_add(1);
-                let delay_ns = self.policy.throttled.delay_ns(u32::from(self.throttled), self.delay_ns, entropy);
-                self.retry(now, 0, delay_ns)
+                let failures = u32::from(self.throttled);
+                self.throttled_ns = self.policy.throttled.delay_ns(failures, self.throttled_ns, entropy);
+                self.retry(now, 0, self.throttled_ns)
             }
         }
     }
@@ -263,6 +282,11 @@ impl<'p> Call<'p> {
         started.saturating_add(gate.attempt_timeout()).min(self.deadline)
     }
 
+    /// Until when it backs off, where it does: it has no business in the queue before.
+    pub(crate) fn backs_off_until(&self, now: Instant) -> Option<Instant> {
+        (self.ended.is_none() && now < self.ready_at).then_some(self.ready_at)
+    }
+
     fn which(&self) -> Try {
         if self.attempts == 0 { Try::First } else { Try::Again }
     }
@@ -274,20 +298,33 @@ impl<'p> Call<'p> {
         if now >= self.deadline {
             return Some(self.done(End::OutOfTime { resume_at: now.max(self.ready_at) }));
         }
+        if self.attempts >= self.policy.attempts() {
+            // The last ticket was lost: its attempt counts.
+            let resume_at = now.max(self.ready_at);
+            return Some(self.done(End::Exhausted { attempts: self.attempts, resume_at }));
+        }
         if now < self.ready_at {
             let why = Why::Backoff { attempt: self.attempts.saturating_add(1), attempts: self.policy.attempts() };
             return Some(Step::Wait { until: self.ready_at, why });
         }
-        self.entered.get_or_insert(now);
         None
     }
 
     fn refused(&mut self, now: Instant, refused: Admission) -> Step {
         match refused {
             Admission::Go(_) => Step::Full { until: self.deadline, why: Why::Queued },
-            Admission::Full { until, why } => Step::Full { until: until.min(self.deadline), why },
+            Admission::Full { until, why } => {
+                self.spend(now);
+                Step::Full { until: until.min(self.deadline), why }
+            }
             Admission::Never { why } => self.done(End::Barred(why)),
             Admission::Wait { until, why } => {
+                if spends_patience(why) {
+                    self.waiting_since.get_or_insert(now);
+                    self.waiting_until = until;
+                } else {
+                    self.spend(now);
+                }
                 let give_up_at = if spends_patience(why) { self.give_up_at() } else { self.deadline };
                 let hopeless = now >= give_up_at || (is_certain(why) && until >= give_up_at);
                 if !hopeless {
@@ -301,10 +338,20 @@ impl<'p> Call<'p> {
         }
     }
 
+    /// What was in the way is not any more: takes off the patience that it cost. It cannot have lasted longer than it was
+    /// said to, even where this call did not look in between.
+    fn spend(&mut self, now: Instant) {
+        if let Some(since) = self.waiting_since.take() {
+            self.spent_ns = self.spent_ns.saturating_add(now.min(self.waiting_until).since_ns(since));
+        }
+    }
+
     /// When patience or time runs out, whichever is first.
     fn give_up_at(&self) -> Instant {
-        match (self.policy.patience_ns, self.entered) {
-            (Some(patience_ns), Some(entered)) => entered.plus_ns(patience_ns).min(self.deadline),
+        match (self.policy.patience_ns, self.waiting_since) {
+            (Some(patience_ns), Some(since)) => {
+                since.plus_ns(patience_ns.saturating_sub(self.spent_ns)).min(self.deadline)
+            }
             (None, _) | (_, None) => self.deadline,
         }
     }
@@ -315,7 +362,9 @@ impl<'p> Call<'p> {
     }
 
     fn retry(&mut self, now: Instant, hint_ns: u64, delay_ns: u64) -> Next {
-        self.delay_ns = delay_ns;
+        if let Some(end) = self.ended {
+            return Next::Done(end);
+        }
         let at = now.plus_ns(hint_ns.saturating_add(delay_ns));
         if self.attempts >= self.policy.attempts() {
             return self.end_settled(End::Exhausted { attempts: self.attempts, resume_at: at });

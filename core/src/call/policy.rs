@@ -17,8 +17,8 @@ pub struct CallConfig {
     pub backoff: BackoffConfig,
     /// The delay after being throttled without a hint.
     pub throttled: BackoffConfig,
-    /// How long it is worth waiting for an open breaker, a pause or an empty budget, each time the call enters the queue;
-    /// up to its deadline where absent.
+    /// How long it is worth waiting for an open breaker, a pause or an empty budget, before each attempt; up to the call's
+    /// deadline where absent.
     pub patience: Option<Duration>,
 }
 
