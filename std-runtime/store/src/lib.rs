@@ -9,6 +9,7 @@ mod format;
 mod mbtiles;
 mod metadata;
 mod pmtiles;
+pub mod scheme;
 pub mod sink;
 pub mod verify;
 
