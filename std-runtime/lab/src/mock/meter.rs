@@ -7,7 +7,7 @@ use super::rules::{RateKind, RateLimit};
 
 /// The state of a rate limit.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     limit: RateLimit,
     state: State,
 }
@@ -31,16 +31,16 @@ enum State {
 
 /// What the limit says to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
-    pub(super) is_allowed: bool,
+pub(crate) struct Reading {
+    pub(crate) is_allowed: bool,
     /// How many more could follow at once.
-    pub(super) remaining: u32,
+    pub(crate) remaining: u32,
     /// How long until the next one is allowed if this one was not, else until the quota grows.
-    pub(super) reset: Duration,
+    pub(crate) reset: Duration,
 }
 
 impl Meter {
-    pub(super) fn new(limit: RateLimit) -> Self {
+    pub(crate) fn new(limit: RateLimit) -> Self {
         let state = match limit.kind {
             RateKind::Bucket { burst } => State::Bucket { full_at: Duration::ZERO, burst },
             RateKind::Fixed => State::Fixed { window: 0, used: 0 },
@@ -50,7 +50,7 @@ impl Meter {
     }
 
     /// Takes one request if it is allowed.
-    pub(super) fn take(&mut self, now: Duration) -> Reading {
+    pub(crate) fn take(&mut self, now: Duration) -> Reading {
         let RateLimit { requests, period, .. } = self.limit;
         match &mut self.state {
             State::Bucket { full_at, burst } => {

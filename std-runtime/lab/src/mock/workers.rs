@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// When each worker is free, and what waits for one.
 #[derive(Debug)]
-pub(super) struct Workers {
+pub(crate) struct Workers {
     /// The times at which the busy workers become free, the earliest on top; one for each worker.
     free_at: BinaryHeap<Reverse<Duration>>,
     /// When each waiting piece of work will begin, in order; at most `queue_max`.
@@ -18,7 +18,7 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    pub(super) fn new(workers: u32, queue_max: u32) -> Self {
+    pub(crate) fn new(workers: u32, queue_max: u32) -> Self {
         Self {
             free_at: (0..workers).map(|_| Reverse(Duration::ZERO)).collect(),
             starts: VecDeque::new(),
@@ -27,7 +27,7 @@ impl Workers {
     }
 
     /// Takes on work of this length. Gives the time until it is done, or nothing if the queue is full.
-    pub(super) fn take_on(&mut self, now: Duration, service: Duration) -> Option<Duration> {
+    pub(crate) fn take_on(&mut self, now: Duration, service: Duration) -> Option<Duration> {
         while self.starts.front().is_some_and(|start| *start <= now) {
             self.starts.pop_front();
         }

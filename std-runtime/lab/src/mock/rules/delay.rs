@@ -21,6 +21,11 @@ pub enum Delay {
         /// The greatest time.
         max: Duration,
     },
+    /// `exponential:20ms`: without memory, as times between unrelated events are.
+    Exponential {
+        /// The mean. The 99th percentile is 4.6 means.
+        mean: Duration,
+    },
     /// `lognormal:20ms/0.5`: the logarithm is normal.
     LogNormal {
         /// Half of the draws are below it.
@@ -40,16 +45,20 @@ pub enum Delay {
 
 impl Delay {
     /// The time for two independent draws, each above 0 and at most 1.
-    pub(in crate::mock) fn sample(self, draws: (f64, f64)) -> Duration {
+    ///
+    /// The same bits on every machine: `libm` is one piece of software, while the functions of the standard library are
+    /// those of the platform and differ in the last digit.
+    pub(crate) fn sample(self, draws: (f64, f64)) -> Duration {
         let span = match self {
             Self::Fixed(span) => span,
             Self::Uniform { min, max } => min + max.saturating_sub(min).mul_f64(draws.0),
+            Self::Exponential { mean } => scaled(mean, -libm::log(draws.0)),
             Self::LogNormal { median, sigma } => {
                 // Box and Muller, "A note on the generation of random normal deviates", 1958.
-                let normal = (-2.0 * draws.0.ln()).sqrt() * (std::f64::consts::TAU * draws.1).cos();
-                scaled(median, (sigma * normal).exp())
+                let normal = libm::sqrt(-2.0 * libm::log(draws.0)) * libm::cos(std::f64::consts::TAU * draws.1);
+                scaled(median, libm::exp(sigma * normal))
             }
-            Self::Pareto { min, shape } => scaled(min, draws.0.powf(-1.0 / shape)),
+            Self::Pareto { min, shape } => scaled(min, libm::pow(draws.0, -1.0 / shape)),
         };
         span.min(DELAY_MAX)
     }
@@ -75,6 +84,7 @@ impl FromStr for Delay {
                 let (min, max) = (bounded(min)?, bounded(max)?);
                 if min > max { Err(wrong()) } else { Ok(Self::Uniform { min, max }) }
             }
+            "exponential" => Ok(Self::Exponential { mean: bounded(arguments)? }),
             "lognormal" => {
                 let (median, sigma) = split("/")?;
                 Ok(Self::LogNormal { median: bounded(median)?, sigma: within(sigma, 0.0, 10.0).ok_or_else(wrong)? })
@@ -93,6 +103,7 @@ impl fmt::Display for Delay {
         match self {
             Self::Fixed(span) => out.write_str(&show_duration(*span)),
             Self::Uniform { min, max } => write!(out, "uniform:{}..{}", show_duration(*min), show_duration(*max)),
+            Self::Exponential { mean } => write!(out, "exponential:{}", show_duration(*mean)),
             Self::LogNormal { median, sigma } => write!(out, "lognormal:{}/{sigma}", show_duration(*median)),
             Self::Pareto { min, shape } => write!(out, "pareto:{}/{shape}", show_duration(*min)),
         }
@@ -127,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_delay_comes_back_from_its_text() {
-        for text in ["20ms", "uniform:10ms..50ms", "lognormal:20ms/0.5", "pareto:10ms/1.5", "0s"] {
+        for text in ["20ms", "uniform:10ms..50ms", "exponential:20ms", "lognormal:20ms/0.5", "pareto:10ms/1.5", "0s"] {
             assert_eq!(text.parse::<Delay>().map(|delay| delay.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("fixed:20ms".parse(), Ok(Delay::Fixed(Duration::from_millis(20))));
@@ -161,6 +172,13 @@ mod tests {
     fn uniform_is_even_between_its_ends() {
         let [min, median, max] = quantiles("uniform:100ms..500ms", [0, 50, 100]);
         assert!((100..=101).contains(&min) && (292..=308).contains(&median) && (498..=500).contains(&max));
+    }
+
+    #[test]
+    fn exponential_has_its_mean_and_its_tail() {
+        // −ln 0.99 = 0.01005, ln 2 = 0.693 and ln 100 = 4.605 means.
+        let [low, median, high] = quantiles("exponential:10s", [1, 50, 99]);
+        assert!((88..=113).contains(&low) && (6_780..=7_080).contains(&median) && (44_400..=47_700).contains(&high));
     }
 
     #[test]

@@ -62,8 +62,8 @@ pub enum RuleError {
     },
     /// Not a distribution of times.
     #[error(
-        "`{text}` is not a delay; write 20ms, uniform:10ms..50ms, lognormal:MEDIAN/SIGMA (0 to 10) or \
-         pareto:LEAST/SHAPE (0.1 to 100)"
+        "`{text}` is not a delay; write 20ms, uniform:10ms..50ms, exponential:MEAN, lognormal:MEDIAN/SIGMA (0 to \
+         10) or pareto:LEAST/SHAPE (0.1 to 100)"
     )]
     Delay {
         /// What was written.
