@@ -4,3 +4,4 @@ pub mod measure;
 pub mod mock;
 pub mod plot;
 pub mod report;
+pub mod sim;
