@@ -84,19 +84,14 @@ pub fn bbox_m(tile: TileId) -> [f64; 4] {
     [from_west(tile.x()), from_north(tile.y() + 1), from_west(tile.x() + 1), from_north(tile.y())]
 }
 
-fn expand_quadkey(z: u8, x: u32, y: u32, url: &mut String) {
-    // What is no tile has no quadkey; a caller that keeps to the contract never asks.
-    if let Ok(tile) = TileId::new(z, x, y) {
-        // Writing to a string cannot fail.
-        let _ = write!(url, "{}", tile.show_quadkey());
-    }
+fn expand_quadkey(tile: TileId, url: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(url, "{}", tile.show_quadkey());
 }
 
-fn expand_bbox(z: u8, x: u32, y: u32, url: &mut String) {
-    if let Ok(tile) = TileId::new(z, x, y) {
-        let [west, south, east, north] = bbox_m(tile);
-        let _ = write!(url, "{west},{south},{east},{north}");
-    }
+fn expand_bbox(tile: TileId, url: &mut String) {
+    let [west, south, east, north] = bbox_m(tile);
+    let _ = write!(url, "{west},{south},{east},{north}");
 }
 
 #[cfg(test)]
@@ -105,7 +100,9 @@ mod tests {
 
     pub(super) fn expanded(text: &str, (z, x, y): (u8, u32, u32)) -> String {
         let mut url = String::new();
-        template(text).unwrap_or_else(|error| panic!("{text}: {error}")).expand(z, x, y, &mut url);
+        template(text)
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+            .expand(TileId::new(z, x, y).expect("a tile"), &mut url);
         url
     }
 

@@ -140,7 +140,7 @@ impl<'w> Backend<'w> {
             return None;
         }
         let mut drawn = self.luck.below(1_000_000);
-        for share in shares.values() {
+        for share in shares.iter() {
             match drawn.checked_sub(u64::from(share.millionths)) {
                 None => return Some(&share.fault),
                 Some(rest) => drawn = rest,

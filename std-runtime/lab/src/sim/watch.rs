@@ -207,7 +207,7 @@ impl Watch {
 
     /// Compares the books with what the gate shows. To be called after whatever may have changed it.
     pub(super) fn look(&mut self, gate: &Gate) -> Result<(), Breach> {
-        if let BreakerState::Open { until } = gate.breaker().state()
+        if let BreakerState::Open { until, .. } = gate.breaker().state()
             && until != self.open_until
         {
             self.open_until = until;

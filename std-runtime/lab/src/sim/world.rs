@@ -268,7 +268,7 @@ impl Server {
             ("connections", connections.is_some()),
             ("script", script.is_some()),
             ("tile", !tiles.is_empty()),
-            ("drip", shares.values().any(|share| drips(&share.fault))),
+            ("drip", shares.iter().any(|share| drips(&share.fault))),
             ("drip", outages.iter().any(|outage| matches!(&outage.kind, OutageKind::Every(fault) if drips(fault)))),
         ];
         if let Some((rule, _)) = unheard.into_iter().find(|(_, is_given)| *is_given) {
