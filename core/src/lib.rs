@@ -1,4 +1,101 @@
-//! Resilience decisions without a clock, a heap or I/O.
+//! Resilience decisions without a clock, a heap or I/O: when a request may go, how long to wait, when to try again and when to
+//! stop. The same code decides on a server and on a microcontroller, and a test can play hours of it in milliseconds.
+//!
+//! # The contract
+//!
+//! > Every ticket that a gate hands out is settled exactly once, with any outcome, in any order, at any later time.
+//! > Between calls nothing happens.
+//!
+//! The core is handed the time ([`Instant`]) and randomness ([`Entropy`]) and gives back decisions that can be acted on alone:
+//! "not yet" says when and why, "never" says why and is another variant. A reading of the clock earlier than one already seen
+//! means that no time has passed. Nothing panics on any input, and every call takes a bounded number of steps.
+//!
+//! # The run loop
+//!
+//! For each logical request, whatever the runtime:
+//!
+//! 1. Make a [`Call`] with a [`CallPolicy`] and a deadline, when there is room for one more: calls that are alive are bounded.
+//! 2. [`Call::poll`] it with the present time and the [`Gate`] of its upstream.
+//! 3. [`Step::Wait`]: sleep until `until`, or less if something else of this gate is settled meanwhile; poll again.
+//!    [`Step::Full`]: the same, but it is a settle that will end it; `until` is the latest.
+//! 4. [`Step::Attempt`]: make the attempt, at most until [`Call::attempt_deadline`]. What it is to be called then is an
+//!    [`Outcome`]; [`http::outcome`] knows for HTTP.
+//! 5. [`Call::settle`] the ticket with that outcome, and poll whoever waits: its `Wait` may have become shorter. An attempt that
+//!    is given up halfway is settled as [`Outcome::Cancelled`], one that was never sent as [`Outcome::Unsent`].
+//! 6. [`Next::Retry`]: sleep until `at`, then go on at 2. [`Next::Done`] and [`Step::Done`]: it is over, and [`End`] says how.
+//!
+//! With several calls per gate, let them stand in one queue in the order of their arrival, poll only the head with
+//! [`Call::poll`] and the others with [`Call::poll_behind`], which only looks; a retry backs off outside the queue and enters at
+//! its tail. That is fair, wakes one waiter per place, and needs one timer for the gate beside each call's own deadline. The
+//! module [`drive`] is this loop for everything async: a runtime supplies a clock and a lock.
+//!
+//! # An example with numbers
+//!
+//! ```
+//! use core::time::Duration;
+//! use tidegate_core::{
+//!     Call, CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Instant, Next, Outcome, Step, Why,
+//!     backoff::{BackoffConfig, Jitter},
+//! };
+//!
+//! // 3 attempts; 1 s, then 2 s between them; no jitter, so that the numbers below are exact.
+//! let backoff = BackoffConfig { base: Duration::from_secs(1), jitter: Jitter::None, ..BackoffConfig::DEFAULT };
+//! let policy = CallPolicy::new(CallConfig { attempts: 3, backoff, ..CallConfig::DEFAULT })?;
+//! let mut gate = Gate::new(GateConfig::DEFAULT)?;
+//! let mut call = Call::new(&policy, Instant::from_secs(60));
+//! let entropy = Entropy::new(0);
+//!
+//! // At 10 s the first attempt goes, and fails.
+//! let now = Instant::from_secs(10);
+//! let Step::Attempt(ticket) = call.poll(now, &mut gate) else { panic!("a fresh gate admits") };
+//! let next = call.settle(now, &mut gate, ticket, Outcome::Failure, entropy);
+//! assert_eq!(next, Next::Retry { at: Instant::from_secs(11) });
+//!
+//! // Asked half a second early, it says when, and why.
+//! let early = call.poll(Instant::from_millis(10_500), &mut gate);
+//! let why = Why::Backoff { attempt: 2, attempts: 3 };
+//! assert_eq!(early, Step::Wait { until: Instant::from_secs(11), why });
+//!
+//! // The second one is throttled: the server wants 5 s. A hint is a floor, to which the backoff is added.
+//! let now = Instant::from_secs(11);
+//! let Step::Attempt(ticket) = call.poll(now, &mut gate) else { panic!("it has backed off") };
+//! let hint = Outcome::Throttled { retry_after: Some(Duration::from_secs(5)) };
+//! let Next::Retry { at } = call.settle(now, &mut gate, ticket, hint, entropy) else { panic!("one is left") };
+//! assert_eq!(at, Instant::from_secs(11 + 5 + 1));
+//!
+//! // The third one succeeds.
+//! let Step::Attempt(ticket) = call.poll(at, &mut gate) else { panic!("the pause is over") };
+//! assert_eq!(call.settle(at, &mut gate, ticket, Outcome::Success, entropy), Next::Done(End::Succeeded));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # The map
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`backoff`] | how long to wait before trying again |
+//! | [`budget`] | how many retries all calls together may make |
+//! | [`breaker`] | when to stop asking, and how to begin again |
+//! | [`rate`] | how often; also a rate that finds a server's hidden limit |
+//! | [`limit`] | how many at once; also a limit that adapts |
+//! | [`latency`] | nothing: it remembers latencies in fixed cells |
+//! | [`gate`] | whether an attempt goes now: all of these together, all or nothing |
+//! | [`call`] | what one logical request does next, over several attempts |
+//! | [`drive`] | the run loop for async runtimes |
+//! | [`http`] | what statuses and headers mean |
+//! | [`tile`] | which map tile, without telling where |
+//! | [`time`], [`entropy`], [`outcome`], [`ticket`] | the words all of these share |
+//!
+//! # What it deliberately does not do
+//!
+//! It reads no clock, draws no randomness, sleeps on nothing, logs nothing, locks nothing, allocates nothing and calls nobody
+//! back. It has no floats, no unsafe code and no division on the way of a request. It does not know whether a request is safe to
+//! repeat, and does not keep the requests themselves.
+//!
+//! # Features
+//!
+//! `defmt` derives `Format` for the public types, `embassy-time` adds the module `embassy` (conversions, a clock). Neither changes a decision, and neither links
+//! on a host.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -7,6 +104,8 @@ pub mod breaker;
 pub mod budget;
 pub mod call;
 pub mod drive;
+#[cfg(feature = "embassy-time")]
+pub mod embassy;
 pub mod entropy;
 pub mod gate;
 pub mod http;
