@@ -13,7 +13,9 @@
 //! 3. Wakers are taken out of the lock before they are woken or dropped: the last waker may own a task whose permit locks
 //!    again when it is dropped.
 //!
-//! A call backs off outside the queue and then enters at the tail; at the head it would block everybody.
+//! A call backs off outside the queue and then enters at the tail; at the head it would block everybody. So does a retry
+//! that finds the budget empty when it gets to the head: nothing else is in the way, and first attempts, which earn what
+//! it lacks, must not wait behind it.
 
 mod permit;
 mod queue;
@@ -26,8 +28,9 @@ use core::{future::Future, pin::pin, task::Waker};
 use crate::{
     call::{Call, End, Next, Step},
     entropy::Entropy,
-    gate::{Gate, Gatekeeper},
+    gate::{Gate, Gatekeeper, Why},
     outcome::Outcome,
+    ticket::Ticket,
     time::Instant,
 };
 use queue::{Place, Queue};
@@ -98,15 +101,33 @@ impl<G: Gatekeeper, const N: usize> Turnstile<G, N> {
     }
 
     /// Polls a call for whoever stands at `place`, under the same hold of the lock that registers its waker.
-    fn ask(&mut self, now: Instant, place: Place, call: &mut Call<'_>, waker: &Waker) -> (Step, Option<Waker>) {
+    fn ask(&mut self, now: Instant, place: Place, call: &mut Call<'_>, waker: &Waker) -> (Asked, Option<Waker>) {
         let outdated = self.queue.register(place, waker);
-        let step = if self.queue.is_head(place) {
-            call.poll(now, &mut self.gate)
-        } else {
-            call.poll_behind(now, &mut self.gate)
+        let is_head = self.queue.is_head(place);
+        let step = if is_head { call.poll(now, &mut self.gate) } else { call.poll_behind(now, &mut self.gate) };
+        let asked = match step {
+            Step::Attempt(ticket) => Asked::Go(ticket),
+            Step::Done(end) => Asked::Ended(end),
+            Step::Wait { until, why: Why::Backoff { .. } } => Asked::StepAside { until },
+            Step::Wait { until, why: Why::Budget { .. } } if is_head => Asked::StepAside { until },
+            Step::Wait { until, why: _ } | Step::Full { until, why: _ } => Asked::Stay { until },
         };
-        (step, outdated)
+        (asked, outdated)
     }
+}
+
+/// What follows for whoever stands in the queue.
+enum Asked {
+    Go(Ticket),
+    Ended(End),
+    /// Keep the place and ask again when woken, at `until` at the latest.
+    Stay {
+        until: Instant,
+    },
+    /// What is in the way is this call's own affair: leave the place to others until then.
+    StepAside {
+        until: Instant,
+    },
 }
 
 /// Runs calls through the gate inside a lock, on a clock. Two references: copy it freely.
@@ -158,7 +179,7 @@ where
             let (next, made) = self.attempt(permit, call, &mut entropy, &mut attempt).await;
             value = made.or(value);
             match next {
-                Next::Retry { at } => self.clock.sleep_until(at).await,
+                Next::Retry { at: _ } => {}
                 Next::Done(end) => return (end, value),
             }
         }
@@ -189,24 +210,32 @@ where
         }
     }
 
-    /// Waits until the gate admits one attempt of `call`.
+    /// Waits until the gate admits one attempt of `call`; first, and outside the queue, until it has backed off.
     ///
     /// # Errors
     /// How the call ended instead.
     pub async fn admit(&self, call: &mut Call<'_>) -> Result<Permit<'d, C, L>, End> {
-        let Some(seat) = Seat::take(*self) else {
-            call.end(End::QueueFull);
-            return Err(End::QueueFull);
-        };
+        if let Some(until) = call.backs_off_until(self.clock.now()) {
+            self.clock.sleep_until(until).await;
+        }
         loop {
-            match seat.ask(call).await {
-                Step::Attempt(ticket) => return Ok(Permit::new(*self, ticket)),
-                Step::Done(end) => return Err(end),
-                Step::Wait { until, .. } | Step::Full { until, .. } => {
-                    let sleep = pin!(self.clock.sleep_until(until));
-                    first(until_polled_again(), sleep).await;
+            let Some(seat) = Seat::take(*self) else {
+                call.end(End::QueueFull);
+                return Err(End::QueueFull);
+            };
+            let until = loop {
+                match seat.ask(call).await {
+                    Asked::Go(ticket) => return Ok(Permit::new(*self, ticket)),
+                    Asked::Ended(end) => return Err(end),
+                    Asked::StepAside { until } => break until,
+                    Asked::Stay { until } => {
+                        let sleep = pin!(self.clock.sleep_until(until));
+                        first(until_polled_again(), sleep).await;
+                    }
                 }
-            }
+            };
+            drop(seat);
+            self.clock.sleep_until(until).await;
         }
     }
 
@@ -238,14 +267,14 @@ where
         Some(Self { driver, place })
     }
 
-    async fn ask(&self, call: &mut Call<'_>) -> Step {
+    async fn ask(&self, call: &mut Call<'_>) -> Asked {
         core::future::poll_fn(|context| {
-            let (step, outdated) = self.driver.shared.with(|turnstile| {
+            let (asked, outdated) = self.driver.shared.with(|turnstile| {
                 let now = self.driver.clock.now();
                 turnstile.ask(now, self.place, call, context.waker())
             });
             drop(outdated);
-            core::task::Poll::Ready(step)
+            core::task::Poll::Ready(asked)
         })
         .await
     }

@@ -110,6 +110,15 @@ pub(super) struct Left {
 }
 
 #[cfg(test)]
+impl<const N: usize> Queue<N> {
+    /// How many places are taken.
+    pub(super) fn len(&self) -> usize {
+        let following = |index: &u16| self.slots.get(usize::from(*index)).map(|slot| slot.next);
+        core::iter::successors(Some(self.head), following).take_while(|index| *index != NONE).count()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     extern crate std;
     use std::{collections::VecDeque, sync::Arc, task::Wake};

@@ -140,12 +140,6 @@ impl Leases {
         until
     }
 
-    /// How many tickets are out.
-    #[cfg(test)]
-    pub(super) fn counted(&self) -> u16 {
-        self.starts.iter().sum()
-    }
-
     fn is_empty(&self) -> bool {
         self.starts == [0; CELLS]
     }
@@ -160,3 +154,11 @@ const CELLS: usize = 4;
 const LIFE_CELLS_MAX: u64 = 250;
 
 const _: () = assert!(size_of::<Leases>() == 24);
+
+#[cfg(test)]
+impl Leases {
+    /// How many tickets are out.
+    pub(super) fn counted(&self) -> u16 {
+        self.starts.iter().sum()
+    }
+}
