@@ -127,3 +127,8 @@ pub use share::Share;
 pub use ticket::Ticket;
 pub use tile::TileId;
 pub use time::Instant;
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
