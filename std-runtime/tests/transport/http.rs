@@ -40,6 +40,16 @@ fn one_connection_carries_request_after_request() {
 }
 
 #[test]
+fn without_idle_connections_each_request_has_its_own() {
+    let server = Server::answering(|_| ok(b"tile"));
+    let http = HttpTransport::new(HttpConfig { max_idle_connections: 0, ..config(1) }).unwrap();
+    for expected in 1..=3 {
+        assert_eq!(get(&http, server.url("/")).unwrap().status, 200);
+        assert_eq!((server.connections(), http.pool().open_connections), (expected, 0));
+    }
+}
+
+#[test]
 fn the_request_on_the_wire_is_the_one_configured() {
     let heads = Arc::new(Mutex::new(String::new()));
     let server = Server::answering({
@@ -355,7 +365,11 @@ fn a_proxy_is_used_where_it_is_asked_for() {
     });
     let through = Proxy::Url(format!("http://anna:s3cret@{}", proxy.addr));
     let http = HttpTransport::new(HttpConfig { proxy: through, ..config(1) }).unwrap();
-    assert_eq!(&*get(&http, server.url("/")).unwrap().body, b"tile");
+    for _ in 0..3 {
+        assert_eq!(&*get(&http, server.url("/")).unwrap().body, b"tile");
+    }
+    assert_eq!((proxy.connections(), server.connections()), (1, 1), "one tunnel carries them all");
+    assert_eq!(http.pool().idle_connections, 1, "the tunnel, and not the connection to the proxy beside it");
     let head = asked.lock().unwrap().clone();
     assert!(head.starts_with(&format!("CONNECT {} HTTP/1.1\r\n", server.addr)), "{head}");
     assert!(head.contains("Proxy-Authorization: Basic YW5uYTpzM2NyZXQ="), "{head}");

@@ -35,10 +35,10 @@ pub struct HttpConfig {
     /// Requests that may be under way at the same time, each on a thread of its own. 1 to [`CONNECTIONS_MAX`]. Further
     /// ones wait for their turn without a thread.
     pub max_connections: usize,
-    /// Connections kept open between requests, to all hosts together. 0 to [`CONNECTIONS_MAX`]. With many requests at a
-    /// time to a fast server, connections beyond this are closed and opened again; set it to `max_connections` there.
+    /// Connections kept open without being used, to all hosts together. 0 to [`CONNECTIONS_MAX`]. One that has been idle
+    /// for less than a second is not counted, unless it is 0: then each request has a connection of its own.
     pub max_idle_connections: usize,
-    /// How long a connection may lie idle and still be used. Keep it below what the servers allow (nginx: 75 s,
+    /// How long a connection may lie idle before it is closed. Keep it below what the servers allow (nginx: 75 s,
     /// Apache: 5 s), or requests run into connections that are being closed.
     pub max_idle_age: Duration,
     /// For finding the address of a host that is not known yet.

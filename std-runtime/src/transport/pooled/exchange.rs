@@ -8,10 +8,12 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConne
 
 use super::config::{ConfigError, HttpConfig};
 use super::failure::{Clocks, lower};
+use super::idle::{Idle, Keeping};
 use super::redirect::{same_origin, target};
 use super::resolve::Names;
 use super::settings::{self, TRANSFER_HEADERS};
 use super::socket::{Counts, Dial};
+use super::workers::Work;
 use super::{Arc, current};
 use crate::transport::body::BodyPool;
 use crate::transport::error::{RedirectError, RequestError};
@@ -26,6 +28,7 @@ pub(super) struct Exchange {
     headers: HeaderMap,
     bodies: BodyPool,
     pub(super) counts: Arc<Counts>,
+    pub(super) idle: Arc<Idle>,
     max_redirects: u32,
     max_body_bytes: usize,
     clocks: Clocks,
@@ -36,12 +39,18 @@ impl Exchange {
         let counts = Arc::new(Counts::default());
         let dial =
             Dial { read_timeout: config.read_timeout, send_timeout: config.send_timeout, counts: Arc::clone(&counts) };
-        let connector = ().chain(ConnectProxyConnector::default()).chain(dial).chain(RustlsConnector::default());
+        let idle = Arc::new(Idle::new(config.max_idle_connections, config.max_connections, config.max_idle_age));
+        let connector = Keeping {
+            connector: ().chain(ConnectProxyConnector::default()).chain(dial).chain(RustlsConnector::default()),
+            idle: Arc::clone(&idle),
+            is_proxied: settings::proxy(config)?.is_some(),
+        };
         Ok(Self {
             agent: ureq::Agent::with_parts(settings::agent(config)?, connector, Names::new(config.name_ttl)),
             headers: settings::headers(config)?,
             bodies: BodyPool::new(config.max_connections),
             counts,
+            idle,
             max_redirects: config.max_redirects,
             max_body_bytes: config.max_body_bytes,
             clocks: Clocks { resolve: config.resolve_timeout, connect: config.connect_timeout },
@@ -50,11 +59,12 @@ impl Exchange {
 
     /// Closes the idle connections and lets no new ones be made.
     pub(super) fn close(&self) {
+        self.idle.close();
         self.agent.clone().shutdown();
     }
 
     /// Runs one request, redirects included, and reads the whole body.
-    pub(super) fn run(&self, request: Request) -> Result<Response, TransportError> {
+    fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let started = Instant::now();
         let first = parse_url(request.url)?;
         let mut uri = first.clone();
@@ -91,6 +101,7 @@ impl Exchange {
         }
     }
 
+    /// One request and the head of its answer.
     fn send(&self, uri: Uri, headers: HeaderMap) -> Result<(http::response::Parts, ureq::Body), TransportError> {
         let mut request = http::Request::new(());
         *request.uri_mut() = uri;
@@ -159,6 +170,20 @@ impl Exchange {
             TransportError::Closed { .. } => TransportError::IncompleteBody { received: body.len() },
             other => other,
         }
+    }
+}
+
+impl Work for Exchange {
+    fn run(&self, request: Request) -> Result<Response, TransportError> {
+        self.exchange(request)
+    }
+
+    fn tidy(&self) -> Option<Duration> {
+        self.idle.tidy(Instant::now())
+    }
+
+    fn tidy_after(&self) -> Duration {
+        self.idle.grace()
     }
 }
 

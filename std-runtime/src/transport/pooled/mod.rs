@@ -2,7 +2,7 @@
 //!
 //! ureq blocks, so every request under way has a thread. They are named, started when they are first needed, and
 //! never more than [`HttpConfig::max_connections`]; a request beyond that waits for its turn as a task, not as a
-//! thread. All share one ureq agent: its idle connections serve any worker, and its limit on them counts for all.
+//! thread. All share the idle connections, so that any worker can use any of them, and one limit counts for all.
 //!
 //! Dropping the future of a request frees its worker at once: a request in the queue is forgotten, one that looks up a
 //! name or connects stops waiting, and one that reads or writes loses its socket. That is not done through
@@ -21,6 +21,7 @@ pub mod config;
 mod current;
 mod exchange;
 mod failure;
+mod idle;
 mod job;
 mod redirect;
 mod resolve;
@@ -39,7 +40,7 @@ use thiserror::Error;
 use config::{ConfigError, HttpConfig};
 use exchange::Exchange;
 use job::{Job, Stop};
-use workers::{Queued, Workers};
+use workers::{Queued, Work, Workers};
 
 use super::{Request, Response, Transport, TransportError};
 
@@ -62,13 +63,10 @@ impl HttpTransport {
     pub fn new(config: HttpConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let exchange = Arc::new(Exchange::new(&config)?);
-        let run = {
-            let exchange = Arc::clone(&exchange);
-            move |request| exchange.run(request)
-        };
+        let work: Arc<dyn Work> = Arc::clone(&exchange) as _;
         Ok(Self {
             turns: Arc::new(Semaphore::new(config.max_connections)),
-            workers: Workers::new(config.max_connections, Arc::new(run)),
+            workers: Workers::new(config.max_connections, work),
             exchange,
         })
     }
@@ -81,7 +79,7 @@ impl HttpTransport {
             workers: self.workers.count(),
             busy: self.workers.busy(),
             open_connections: counts.open.load(Ordering::Relaxed),
-            idle_connections: counts.idle.load(Ordering::Relaxed),
+            idle_connections: self.exchange.idle.count(),
             opened_connections: counts.opened.load(Ordering::Relaxed),
         }
     }

@@ -49,8 +49,9 @@ pub(super) fn agent(config: &HttpConfig) -> Result<ureq::config::Config, ConfigE
         .max_response_header_size(HEAD_BYTES_MAX)
         .input_buffer_size(INPUT_BYTES)
         .output_buffer_size(OUTPUT_BYTES)
-        .max_idle_connections(config.max_idle_connections)
-        .max_idle_connections_per_host(config.max_idle_connections)
+        // Kept by ourselves.
+        .max_idle_connections(0)
+        .max_idle_connections_per_host(0)
         .max_idle_age(config.max_idle_age)
         .allow_non_standard_methods(false)
         // The sockets keep the clocks of reading and writing. A total one here would cost two system calls a read.
@@ -68,7 +69,7 @@ pub(super) fn agent(config: &HttpConfig) -> Result<ureq::config::Config, ConfigE
         .build())
 }
 
-fn proxy(config: &HttpConfig) -> Result<Option<ureq::Proxy>, ConfigError> {
+pub(super) fn proxy(config: &HttpConfig) -> Result<Option<ureq::Proxy>, ConfigError> {
     let proxy = match &config.proxy {
         Proxy::Direct => None,
         Proxy::Environment => ureq::Proxy::try_from_env(),

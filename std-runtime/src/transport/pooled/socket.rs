@@ -1,9 +1,9 @@
 //! TCP connections that a dropped future can interrupt.
 //!
 //! ureq's own connector would do, but for three things. `Agent::shutdown` ends reads and writes, not a connect that
-//! hangs, and with one agent per worker it throws away connections that another worker could use. A reset inside a
-//! body without a stated length passes as its end. And each connection is probed twice per request, with three system
-//! calls each time, where once before it is used again is enough.
+//! hangs, and it ends those of all requests. A reset inside a body without a stated length passes as its end. And each
+//! connection is probed twice per request, with three system calls each time, where once before it is used again is
+//! enough.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -38,7 +38,6 @@ pub(super) struct Dial {
 pub(super) struct Counts {
     pub(super) opened: AtomicU64,
     pub(super) open: AtomicUsize,
-    pub(super) idle: AtomicUsize,
 }
 
 impl<In: Transport> Connector<In> for Dial {
@@ -123,11 +122,11 @@ pub(super) struct Socket {
     counts: Arc<Counts>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Place {
     /// Tied to this thread's job.
     Carrying,
-    /// In ureq's pool.
+    /// Between two requests.
     Idle,
 }
 
@@ -167,8 +166,8 @@ impl Transport for Socket {
         Ok(read > 0)
     }
 
-    /// ureq asks this twice per request: when it puts the connection back, and when it takes it out again. The first
-    /// is where the connection leaves its job; only the second looks at the wire.
+    /// Asked when a connection is let go, and when it is taken up again. The first is where it leaves its job; only the
+    /// second looks at the wire.
     fn is_open(&mut self) -> bool {
         let Some(job) = current::job() else {
             return false;
@@ -176,12 +175,10 @@ impl Transport for Socket {
         match self.place {
             Place::Carrying => {
                 self.place = Place::Idle;
-                self.counts.idle.fetch_add(1, Ordering::Relaxed);
                 job.release()
             }
             Place::Idle => {
                 self.place = Place::Carrying;
-                self.counts.idle.fetch_sub(1, Ordering::Relaxed);
                 current::note(|seen| {
                     seen.reused = true;
                     seen.answered = false;
@@ -194,9 +191,6 @@ impl Transport for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.place == Place::Idle {
-            self.counts.idle.fetch_sub(1, Ordering::Relaxed);
-        }
         self.counts.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

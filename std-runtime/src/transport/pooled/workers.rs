@@ -16,8 +16,17 @@ use super::{current, lock};
 use crate::transport::error::Resource;
 use crate::transport::{Request, Response, TransportError};
 
-/// What a worker does with a request.
-pub(super) type Run = dyn Fn(Request) -> Result<Response, TransportError> + Send + Sync;
+/// What workers do.
+pub(super) trait Work: Send + Sync {
+    /// Runs a request to its end.
+    fn run(&self, request: Request) -> Result<Response, TransportError>;
+
+    /// Puts things in order while there is nothing to run; says after what time to do it again, if at all.
+    fn tidy(&self) -> Option<Duration>;
+
+    /// How long a worker has nothing to run before it does so for the first time.
+    fn tidy_after(&self) -> Duration;
+}
 
 /// The worker threads of one client.
 ///
@@ -25,7 +34,7 @@ pub(super) type Run = dyn Fn(Request) -> Result<Response, TransportError> + Send
 /// it. Both follow from the turn that each request holds: there are as many turns as threads allowed, so a request
 /// either finds a thread free or one may be started.
 pub(super) struct Workers {
-    run: Arc<Run>,
+    work: Arc<dyn Work>,
     shared: Arc<Shared>,
     threads: Mutex<Threads>,
 }
@@ -72,7 +81,7 @@ impl Queued {
 }
 
 impl Workers {
-    pub(super) fn new(limit: usize, run: Arc<Run>) -> Self {
+    pub(super) fn new(limit: usize, work: Arc<dyn Work>) -> Self {
         let (jobs_in, jobs_out) = bounded(limit);
         let (alive, ended) = bounded(1);
         let shared = Shared {
@@ -82,14 +91,14 @@ impl Workers {
             jobs: jobs_out,
         };
         let threads = Threads { list: Vec::new(), jobs: Some(jobs_in), alive: Some(alive), ended };
-        Self { run, shared: Arc::new(shared), threads: Mutex::new(threads) }
+        Self { work, shared: Arc::new(shared), threads: Mutex::new(threads) }
     }
 
     /// Hands a request to a worker, and starts one where all have something to do.
     pub(super) fn submit(&self, queued: Queued) -> Result<(), TransportError> {
         let mut threads = lock(&self.threads);
         let needed = self.shared.alive.fetch_add(1, Ordering::Relaxed) + 1;
-        let result = threads.provide(needed, &self.shared, &self.run).and_then(|()| {
+        let result = threads.provide(needed, &self.shared, &self.work).and_then(|()| {
             let jobs = threads.jobs.as_ref().ok_or(TransportError::ShutDown)?;
             // Full is impossible: each entry holds one of as many turns as there are places.
             jobs.try_send(queued).map_err(|_| TransportError::ShutDown)
@@ -146,7 +155,7 @@ impl fmt::Debug for Workers {
 
 impl Threads {
     /// Makes sure that there are `needed` threads, or at least one where the system gives no more.
-    fn provide(&mut self, needed: usize, shared: &Arc<Shared>, run: &Arc<Run>) -> Result<(), TransportError> {
+    fn provide(&mut self, needed: usize, shared: &Arc<Shared>, work: &Arc<dyn Work>) -> Result<(), TransportError> {
         let Some(alive) = &self.alive else {
             return Err(TransportError::ShutDown);
         };
@@ -154,16 +163,16 @@ impl Threads {
             return Ok(());
         }
         let running = Arc::default();
-        let work = {
-            let (shared, run, running) = (Arc::clone(shared), Arc::clone(run), Arc::clone(&running));
+        let life = {
+            let (shared, work, running) = (Arc::clone(shared), Arc::clone(work), Arc::clone(&running));
             let alive = alive.clone();
             move || {
-                work(&shared, &*run, &running);
+                live(&shared, &*work, &running);
                 drop(alive);
             }
         };
         let thread = thread::Builder::new().name(format!("tidegate-http-{}", self.list.len())).stack_size(STACK_BYTES);
-        match thread.spawn(work) {
+        match thread.spawn(life) {
             Ok(handle) => self.list.push(Worker { handle, running }),
             // Fewer threads are slower, none is an error.
             Err(_) if self.list.is_empty() => return Err(TransportError::Exhausted(Resource::Threads)),
@@ -174,8 +183,8 @@ impl Threads {
 }
 
 /// The life of a worker: one request after the other until the queue is closed.
-fn work(shared: &Shared, run: &Run, running: &Mutex<Option<Arc<Job>>>) {
-    for Queued { job, request, asked_at, turn } in &shared.jobs {
+fn live(shared: &Shared, work: &dyn Work, running: &Mutex<Option<Arc<Job>>>) {
+    while let Some(Queued { job, request, asked_at, turn }) = next(shared, work) {
         *lock(running) = Some(Arc::clone(&job));
         // After the line above: `close` either sees the job there, or is seen here.
         if shared.closing.load(Ordering::SeqCst) {
@@ -187,7 +196,7 @@ fn work(shared: &Shared, run: &Run, running: &Mutex<Option<Arc<Job>>>) {
             let result = {
                 let _entered = current::enter(Arc::clone(&job));
                 // ureq asserts what it believes to be impossible. A worker has to outlive that.
-                catch_unwind(AssertUnwindSafe(|| run(request))).unwrap_or(Err(TransportError::Panicked))
+                catch_unwind(AssertUnwindSafe(|| work.run(request))).unwrap_or(Err(TransportError::Panicked))
             };
             shared.busy.fetch_sub(1, Ordering::Relaxed);
             result.map(|mut response| {
@@ -206,6 +215,19 @@ fn work(shared: &Shared, run: &Run, running: &Mutex<Option<Arc<Job>>>) {
     }
 }
 
+/// Waits for a request; `None` where there will be none any more.
+fn next(shared: &Shared, work: &dyn Work) -> Option<Queued> {
+    let mut pause = Some(work.tidy_after());
+    while let Some(time) = pause {
+        match shared.jobs.recv_timeout(time) {
+            Ok(queued) => return Some(queued),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => pause = work.tidy(),
+        }
+    }
+    shared.jobs.recv().ok()
+}
+
 /// Enough for a TLS handshake in a debug build, several times over.
 const STACK_BYTES: usize = 512 * 1024;
 
@@ -217,6 +239,30 @@ mod tests {
     use futures_lite::future::block_on;
 
     use super::*;
+
+    /// Panics or answers as the URL says, and counts what it ran.
+    #[derive(Default)]
+    struct Fake {
+        ran: AtomicUsize,
+        tidied: AtomicUsize,
+    }
+
+    impl Work for Fake {
+        fn run(&self, request: Request) -> Result<Response, TransportError> {
+            self.ran.fetch_add(1, Ordering::SeqCst);
+            assert!(request.url != "panic", "as an assertion in the HTTP library would");
+            Ok(Response::new(200))
+        }
+
+        fn tidy(&self) -> Option<Duration> {
+            self.tidied.fetch_add(1, Ordering::SeqCst);
+            None
+        }
+
+        fn tidy_after(&self) -> Duration {
+            Duration::from_millis(1)
+        }
+    }
 
     /// Sends one request through the workers, stopped beforehand if so wished.
     fn send(workers: &Workers, turns: &Arc<Semaphore>, url: &str, stop: bool) -> Arc<Job> {
@@ -235,11 +281,7 @@ mod tests {
 
     #[test]
     fn a_panic_ends_its_request_and_not_its_worker() {
-        let run = |request: Request| match request.url.as_str() {
-            "panic" => panic!("as an assertion in the HTTP library would"),
-            _ => Ok(Response::new(200)),
-        };
-        let workers = Workers::new(1, Arc::new(run));
+        let workers = Workers::new(1, Arc::new(Fake::default()));
         let turns = Arc::new(Semaphore::new(1));
         assert_eq!(result(&send(&workers, &turns, "panic", false)), Err(TransportError::Panicked));
         assert_eq!(result(&send(&workers, &turns, "good", false)), Ok(200));
@@ -249,25 +291,35 @@ mod tests {
 
     #[test]
     fn a_request_given_up_in_the_queue_is_not_run_and_gives_its_turn_back() {
-        let ran = Arc::new(AtomicUsize::new(0));
-        let run = {
-            let ran = Arc::clone(&ran);
-            move |_: Request| {
-                ran.fetch_add(1, Ordering::SeqCst);
-                Ok(Response::new(200))
-            }
-        };
-        let workers = Workers::new(1, Arc::new(run));
+        let work = Arc::new(Fake::default());
+        let workers = Workers::new(1, Arc::clone(&work) as _);
         let turns = Arc::new(Semaphore::new(1));
         send(&workers, &turns, "given up", true);
         // There is one turn, so this waits until the worker has passed the other by.
         assert_eq!(result(&send(&workers, &turns, "wanted", false)), Ok(200));
-        assert_eq!(ran.load(Ordering::SeqCst), 1);
+        assert_eq!(work.ran.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_worker_without_a_request_tidies_up_and_then_waits() {
+        let work = Arc::new(Fake::default());
+        let workers = Workers::new(1, Arc::clone(&work) as _);
+        let turns = Arc::new(Semaphore::new(1));
+        for round in 1..=2 {
+            assert_eq!(result(&send(&workers, &turns, "good", false)), Ok(200));
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while work.tidied.load(Ordering::SeqCst) < round {
+                assert!(Instant::now() < deadline, "not tidied up within 5 s");
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert_eq!(workers.close(Duration::from_secs(5)), 0);
+        assert_eq!(work.tidied.load(Ordering::SeqCst), 2, "it was told to do it once each time");
     }
 
     #[test]
     fn threads_are_started_only_as_they_are_needed() {
-        let workers = Workers::new(3, Arc::new(|_: Request| Ok(Response::new(200))));
+        let workers = Workers::new(3, Arc::new(Fake::default()));
         let turns = Arc::new(Semaphore::new(3));
         assert_eq!(workers.count(), 0);
         for _ in 0..5 {
