@@ -2,7 +2,7 @@
 //!
 //! Archives, dead letters and journals say where somebody goes. Whatever is created here can be read by its owner alone.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -22,6 +22,14 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     private(OpenOptions::new().read(true).write(true).create_new(true)).open(path)
 }
 
+/// Opens a file to append to it, creating it if need be, and takes it away from everybody but its owner.
+pub(crate) fn open_append(path: &Path) -> io::Result<File> {
+    let file = private(OpenOptions::new().append(true).create(true)).open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}
+
 /// Creates a folder and those above it, each for its owner alone.
 pub(crate) fn create_folders(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -29,6 +37,37 @@ pub(crate) fn create_folders(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+/// Takes the file that is open as `file` for this process alone, as long as it is open.
+///
+/// On a file system without locks, whoever starts two runs with one file is not warned.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] when another process has it, or has just put another file in its place.
+pub(crate) fn lock(file: &File, path: &Path) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) if is_still(file, path)? => Ok(()),
+        Err(TryLockError::Error(_)) => Ok(()),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// Whether the open file is the one at `path`: between opening and locking it, its owner may have replaced it.
+#[cfg(unix)]
+fn is_still(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let ours = file.metadata()?;
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        theirs => theirs.map(|theirs| (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino())),
+    }
+}
+
+/// An open file can be neither replaced nor removed here.
+#[cfg(not(unix))]
+fn is_still(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Makes what was renamed into or created in a folder survive a power cut.
@@ -47,4 +86,21 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_replaced_or_removed_while_it_was_opened_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let opened = create_new(&path).unwrap();
+        lock(&opened, &path).unwrap();
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        assert_eq!(lock(&opened, &path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(create_new(&path).unwrap());
+        assert_eq!(lock(&opened, &path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
 }

@@ -2,10 +2,12 @@
 
 pub mod archive;
 pub mod area;
+pub mod dead_letter;
 mod extent;
 mod extsort;
 mod files;
 mod format;
+mod layers;
 mod mbtiles;
 mod metadata;
 mod pmtiles;

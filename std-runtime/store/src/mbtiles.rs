@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params}
 use crate::TileId;
 use crate::extent::Extent;
 use crate::files::Durability;
+use crate::layers::Layers;
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,6 +106,19 @@ pub(crate) fn set_metadata_row(db: &Connection, key: &str, value: &str) -> rusql
     db.execute("DELETE FROM metadata WHERE name = ?1", [key])?;
     db.execute("INSERT INTO metadata (name, value) VALUES (?1, ?2)", [key, value])?;
     Ok(())
+}
+
+/// Which layers the archive's vector tiles have. Reads all of them.
+pub(crate) fn layers(db: &Connection) -> rusqlite::Result<Layers> {
+    let mut layers = Layers::default();
+    let mut select = db.prepare("SELECT zoom_level, tile_data FROM tiles")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        if let (Ok(zoom), Ok(Some(tile))) = (row.get(0), row.get_ref(1)?.as_blob_or_null()) {
+            layers.add(zoom, tile);
+        }
+    }
+    Ok(layers)
 }
 
 /// What the tiles cover; `None` where there are none.

@@ -180,6 +180,26 @@ fn bare_vector_tiles_are_gzipped_where_the_format_demands_it() {
 }
 
 #[test]
+fn an_archive_of_vector_tiles_lists_their_layers_even_if_nobody_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    // A tile with the layer "sea", version 2.
+    let tile = b"\x1a\x07\x78\x02\x0a\x03sea";
+    for (format, path) in &kinds(&folder)[1..] {
+        let (mut sink, held) = open(format, path);
+        for (z, x) in [(2, 1), (2, 2), (4, 3)] {
+            sink.put(TileId::new(z, x, 0).unwrap(), tile).unwrap();
+        }
+        drop(held);
+        sink.finish().unwrap();
+        let layers = Archive::open(path).unwrap().metadata().unwrap().vector_layers;
+        let expected = serde_json::json!([{ "id": "sea", "fields": {}, "minzoom": 2, "maxzoom": 4 }]);
+        assert_eq!(layers, Some(expected), "{format:?}");
+        let report = verify(path, |_| Ok(())).unwrap();
+        assert!(report.is_sound(), "{:?}", report.findings);
+    }
+}
+
+#[test]
 fn many_different_tiles_take_leaf_directories_and_are_all_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep.pmtiles");

@@ -95,6 +95,12 @@ impl MbtilesSink {
             set_metadata_row(&self.db, "bounds", &bounds.map(|degrees| degrees.to_string()).join(","))?;
             set_metadata_row(&self.db, "center", &center)?;
         }
+        if self.format == Some(TileFormat::Mvt)
+            && metadata_row(&self.db, "json")?.is_none()
+            && let Some(layers) = mbtiles::layers(&self.db)?.to_json()
+        {
+            set_metadata_row(&self.db, "json", &json!({ "vector_layers": layers }).to_string())?;
+        }
         transaction.commit()?;
         mbtiles::fold_log(&self.db)
     }

@@ -17,6 +17,7 @@ use crate::TileId;
 use crate::extent::Extent;
 use crate::extsort::{Sorted, Sorter};
 use crate::format::{TileFormat, gzip};
+use crate::layers::Layers;
 use crate::metadata::Metadata;
 use crate::pmtiles::{
     COMPRESSION_GZIP, COMPRESSION_NONE, Entry, HEAD_BYTES_MAX, HEADER_BYTES, Header, Section, e7, encode,
@@ -67,6 +68,10 @@ impl Builder {
         let mut placed = place(&mut by_copy, folder)?;
         let mut directories = Directories::new(&mut placed.tiles, folder)?;
 
+        let mut metadata = metadata.clone();
+        if format == TileFormat::Mvt && metadata.vector_layers.is_none() {
+            metadata.vector_layers = layers(&mut by_copy, blobs)?.to_json();
+        }
         let json = gzip(&metadata.to_json());
         let root = Section { offset: HEADER_BYTES as u64, length: directories.root.len() as u64 };
         let json_section = Section { offset: root.offset + root.length, length: json.len() as u64 };
@@ -190,6 +195,21 @@ fn place(by_copy: &mut Sorted<36>, folder: &Path) -> io::Result<Placed> {
 fn copies(by_copy: &mut Sorted<36>) -> io::Result<impl Iterator<Item = io::Result<Blob>>> {
     let owners = by_copy.records()?.filter(|record| record.as_ref().map_or(true, owns_its_copy));
     Ok(owners.map(|record| record.map(|record| Blob::from_bytes(&record[16..]))))
+}
+
+/// Which layers the vector tiles have. Each copy is read once.
+fn layers(by_copy: &mut Sorted<36>, blobs: &mut impl Blobs) -> io::Result<Layers> {
+    let mut layers = Layers::default();
+    let mut tile = Vec::new();
+    for record in by_copy.records()? {
+        let record = record?;
+        let id = TileId::from_hilbert_id(u64_at(&record, 8)).map_err(io::Error::other)?;
+        if owns_its_copy(&record) {
+            blobs.read(&Blob::from_bytes(&record[16..]), &mut tile)?;
+        }
+        layers.add(id.z(), &tile);
+    }
+    Ok(layers)
 }
 
 fn owns_its_copy(record: &[u8; 36]) -> bool {

@@ -71,11 +71,7 @@ impl Log {
             }
             created => created?,
         };
-        match file.try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-            // A file system without locks: whoever starts two runs into one archive there is not warned.
-            Ok(()) | Err(std::fs::TryLockError::Error(_)) => {}
-        }
+        files::lock(&file, path)?;
         let mut log = Self { file, durability, end: 0, recent: Recent::new(), scratch: Vec::new() };
         log.end = log.scan(Trust::Nothing, each)?;
         if log.end == 0 {

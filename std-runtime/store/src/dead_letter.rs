@@ -1,0 +1,319 @@
+//! Tiles that were given up on, kept for another try.
+//!
+//! One JSON object a line, appended as tiles fail; what a `kill -9` leaves of the last line is cut off by whoever opens the
+//! file next. Letters say where somebody goes: the file can be read by its owner alone, and is no log.
+//!
+//! The file is bounded: letters older than [`Limits::age`] go when it is opened, and when it would outgrow
+//! [`Limits::bytes`] the older half goes. Both are counted, because each is a tile that nobody will ask for again.
+//!
+//! A [`Replay`] reads each tile's last letter and collects those that have to stay. Only when it is finished does it
+//! replace the file, in one step: until then a kill changes nothing, and afterwards exactly the tiles that failed again,
+//! or were not tried, are left.
+
+mod letters;
+mod replay;
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+pub use letters::Letters;
+pub use replay::{Kept, Replay};
+use serde::{Deserialize, Serialize};
+
+use crate::TileId;
+use crate::files;
+
+/// A tile that was given up on, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The tile.
+    pub tile: TileId,
+    /// The kind of the last failure, by the name it has in the ledger.
+    pub class: String,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// The status of the last answer, where there was one.
+    pub last_status: Option<u16>,
+    /// Not worth asking for before then, said the server; to the second.
+    pub not_before: Option<SystemTime>,
+    /// When it was given up on; to the second.
+    pub at: SystemTime,
+    /// What ties it to the log.
+    pub correlation: String,
+}
+
+/// How much the file may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Letters older than this are dropped.
+    pub age: Duration,
+    /// The size in bytes beyond which the file does not grow.
+    pub bytes: u64,
+}
+
+impl Limits {
+    /// 30 days and 64 MiB, some half a million letters.
+    pub const DEFAULT: Self = Self { age: Duration::from_secs(30 * 24 * 3600), bytes: 64 << 20 };
+}
+
+/// A file that letters are appended to.
+#[derive(Debug)]
+pub struct DeadLetters {
+    path: PathBuf,
+    limits: Limits,
+    file: File,
+    bytes: u64,
+    dropped: Dropped,
+}
+
+/// What is not in the file any more without having been replayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Letters that were too old.
+    pub aged: u64,
+    /// Letters that made room for newer ones.
+    pub crowded: u64,
+    /// Lines that were no letters; the last one may have been cut by a kill.
+    pub damaged: u64,
+}
+
+/// Why letters could not be kept or read. None of them says where a tile is.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLetterError {
+    /// There is no room left.
+    #[error("the disk that holds {letters} is full: make room; the tiles given up on from here on are only in the report", letters = letters.display())]
+    Full {
+        /// The file.
+        letters: PathBuf,
+    },
+    /// The file system refused something.
+    #[error("cannot {doing} {letters}: {source}", letters = letters.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        letters: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another run has the file open.
+    #[error("{letters} is in use by another run; wait for it, or name another file", letters = letters.display())]
+    InUse {
+        /// The file.
+        letters: PathBuf,
+    },
+    /// A letter is longer than a line may be.
+    #[error(
+        "a letter for a tile of zoom {zoom} is longer than {LINE_BYTES_MAX} bytes; shorten its correlation id or class"
+    )]
+    TooLong {
+        /// The tile's zoom.
+        zoom: u8,
+    },
+}
+
+/// No line is longer: what is, is no letter.
+pub(crate) const LINE_BYTES_MAX: usize = 4096;
+
+impl DeadLetters {
+    /// Opens the file at `path` to append to it, creating it if need be, and drops what is too old by `now`.
+    ///
+    /// # Errors
+    /// When the file system refuses or another run has it open.
+    pub fn open(path: &Path, limits: Limits, now: SystemTime) -> Result<Self, DeadLetterError> {
+        let file = open_locked(path, "open")?;
+        let mut letters = Self { path: path.to_owned(), limits, file, bytes: 0, dropped: Dropped::default() };
+        let oldest = now.checked_sub(limits.age).unwrap_or(SystemTime::UNIX_EPOCH);
+        letters.rewrite_if_needed(oldest)?;
+        Ok(letters)
+    }
+
+    /// Appends a letter. When that fails, the file is as it was before.
+    ///
+    /// # Errors
+    /// When writing fails, or the letter is longer than 4,096 bytes.
+    pub fn add(&mut self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        let line = letter.to_line()?;
+        if self.bytes + line.len() as u64 > self.limits.bytes {
+            self.drop_older_half()?;
+        }
+        if let Err(error) = self.file.write_all(&line) {
+            // Gives back what a full disk took of it; failing that, the next run cuts it off.
+            let _ = self.file.set_len(self.bytes).and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)));
+            return Err(failed("write to", &self.path, error));
+        }
+        self.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    /// What was dropped since the file was opened, then included.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// Leaves out what is too old or damaged, if anything is.
+    fn rewrite_if_needed(&mut self, oldest: SystemTime) -> Result<(), DeadLetterError> {
+        let (mut aged, mut letters) = (0, Letters::open(&self.path)?);
+        while let Some(letter) = letters.next()? {
+            aged += u64::from(letter.at < oldest);
+        }
+        self.dropped.aged += aged;
+        self.dropped.damaged += letters.damaged();
+        if aged + letters.damaged() == 0 {
+            self.bytes = self.file.metadata().map_err(|error| failed("read", &self.path, error))?.len();
+            return Ok(());
+        }
+        self.rewrite(|letter, _| letter.at >= oldest)
+    }
+
+    fn drop_older_half(&mut self) -> Result<(), DeadLetterError> {
+        let half = self.bytes / 2;
+        let mut crowded = 0;
+        self.rewrite(|_, offset| {
+            let stays = offset >= half;
+            crowded += u64::from(!stays);
+            stays
+        })?;
+        self.dropped.crowded += crowded;
+        Ok(())
+    }
+
+    /// Replaces the file by one with only the letters that stay, in one step.
+    fn rewrite(&mut self, mut stays: impl FnMut(&DeadLetter, u64) -> bool) -> Result<(), DeadLetterError> {
+        let mut next = NextFile::create(&self.path)?;
+        let mut letters = Letters::open(&self.path)?;
+        while let Some(letter) = letters.next()? {
+            if stays(&letter, letters.offset()) {
+                next.write(&letter)?;
+            }
+        }
+        self.bytes = next.bytes;
+        self.file = next.replace()?;
+        Ok(())
+    }
+}
+
+impl DeadLetter {
+    /// Whether it is worth asking for by `now`.
+    pub fn is_due(&self, now: SystemTime) -> bool {
+        self.not_before.is_none_or(|instant| instant <= now)
+    }
+
+    fn to_line(&self) -> Result<Vec<u8>, DeadLetterError> {
+        let line = Line {
+            z: self.tile.z(),
+            x: self.tile.x(),
+            y: self.tile.y(),
+            class: self.class.clone(),
+            attempts: self.attempts,
+            last_status: self.last_status,
+            not_before_unix_s: self.not_before.map(unix_s),
+            at_unix_s: unix_s(self.at),
+            correlation: self.correlation.clone(),
+        };
+        let too_long = DeadLetterError::TooLong { zoom: self.tile.z() };
+        let Ok(mut bytes) = serde_json::to_vec(&line) else { return Err(too_long) };
+        bytes.push(b'\n');
+        if bytes.len() > LINE_BYTES_MAX { Err(too_long) } else { Ok(bytes) }
+    }
+
+    fn from_line(line: &[u8]) -> Option<Self> {
+        let line: Line = serde_json::from_slice(line).ok()?;
+        let instant = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        Some(Self {
+            tile: TileId::new(line.z, line.x, line.y).ok()?,
+            class: line.class,
+            attempts: line.attempts,
+            last_status: line.last_status,
+            not_before: line.not_before_unix_s.and_then(instant),
+            at: instant(line.at_unix_s)?,
+            correlation: line.correlation,
+        })
+    }
+}
+
+/// A letter as it stands in the file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    z: u8,
+    x: u32,
+    y: u32,
+    class: String,
+    attempts: u32,
+    last_status: Option<u16>,
+    not_before_unix_s: Option<u64>,
+    at_unix_s: u64,
+    correlation: String,
+}
+
+/// Seconds since 1970; a time before that counts as 1970 itself.
+fn unix_s(instant: SystemTime) -> u64 {
+    instant.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The file that is about to take the place of another one.
+#[derive(Debug)]
+struct NextFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    out: BufWriter<File>,
+    bytes: u64,
+}
+
+impl NextFile {
+    fn create(path: &Path) -> Result<Self, DeadLetterError> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let temporary = PathBuf::from(temporary);
+        // What a kill left. Nobody else is writing it: whoever does holds the lock on the file itself.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("replace", path, error)),
+            _ => {}
+        }
+        let file = files::create_new(&temporary).map_err(|error| failed("replace", path, error))?;
+        Ok(Self { path: path.to_owned(), temporary, out: BufWriter::new(file), bytes: 0 })
+    }
+
+    fn write(&mut self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        let line = letter.to_line()?;
+        self.bytes += line.len() as u64;
+        self.out.write_all(&line).map_err(|error| failed("replace", &self.path, error))
+    }
+
+    /// Takes the other one's place; returns the file, locked, at its end.
+    fn replace(self) -> Result<File, DeadLetterError> {
+        let failed = |error| failed("replace", &self.path, error);
+        let file = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        lock(&file, &self.temporary, &self.path)?;
+        fs::rename(&self.temporary, &self.path).map_err(failed)?;
+        Ok(file)
+    }
+}
+
+fn open_locked(path: &Path, doing: &'static str) -> Result<File, DeadLetterError> {
+    let file = files::open_append(path).map_err(|error| failed(doing, path, error))?;
+    lock(&file, path, path)?;
+    Ok(file)
+}
+
+fn lock(file: &File, path: &Path, letters: &Path) -> Result<(), DeadLetterError> {
+    files::lock(file, path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => DeadLetterError::InUse { letters: letters.to_owned() },
+        _ => failed("lock", letters, error),
+    })
+}
+
+fn failed(doing: &'static str, letters: &Path, source: io::Error) -> DeadLetterError {
+    let letters = letters.to_owned();
+    if files::is_full(&source) {
+        DeadLetterError::Full { letters }
+    } else {
+        DeadLetterError::Io { doing, letters, source }
+    }
+}
+
+#[cfg(test)]
+mod tests;
