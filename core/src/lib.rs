@@ -26,7 +26,8 @@
 //!
 //! With several calls per gate, let them stand in one queue in the order of their arrival, poll only the head with
 //! [`Call::poll`] and the others with [`Call::poll_behind`], which only looks; a retry backs off outside the queue and enters at
-//! its tail. That is fair, wakes one waiter per place, and needs one timer for the gate beside each call's own deadline. The
+//! its tail, and one that finds the budget empty at the head ([`Why::Budget`]) steps aside likewise until `until`, so that first
+//! attempts, which earn what it lacks, do not wait behind it. That is fair, wakes one waiter per place, and needs one timer for the gate beside each call's own deadline. The
 //! module [`drive`] is this loop for everything async: a runtime supplies a clock and a lock.
 //!
 //! # An example with numbers
