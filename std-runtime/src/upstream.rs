@@ -155,7 +155,12 @@ impl Lock for Guarded {
         // Poisoned by a panic elsewhere, the turnstile is whole all the same: no call of the core panics.
         let mut turnstile = self.turnstile.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut turnstile);
-        self.watch.note(turnstile.gate());
+        let change = self.watch.note(turnstile.gate());
+        // Whoever reads the log may be slow, and nobody is to wait for that.
+        drop(turnstile);
+        if let Some(state) = change {
+            tracing::info!(breaker = ?state, "breaker");
+        }
         result
     }
 }
@@ -187,14 +192,16 @@ const fn name_of(state: BreakerState) -> Name {
 }
 
 impl Watch {
-    fn note(&self, gate: &Gate) {
+    /// Takes down what is new, and says where the breaker stands if that is.
+    fn note(&self, gate: &Gate) -> Option<BreakerState> {
         let in_flight = gate.in_flight();
         if in_flight > self.in_flight_max.load(Ordering::Relaxed) {
             self.in_flight_max.store(in_flight, Ordering::Relaxed);
         }
-        let name = name_of(gate.breaker().state());
+        let state = gate.breaker().state();
+        let name = name_of(state);
         if self.state.swap(name as u8, Ordering::Relaxed) == name as u8 {
-            return;
+            return None;
         }
         let count = match name {
             Name::Closed => &self.closed,
@@ -202,6 +209,6 @@ impl Watch {
             Name::HalfOpen => &self.half_opened,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(breaker = ?gate.breaker().state(), "breaker");
+        Some(state)
     }
 }
