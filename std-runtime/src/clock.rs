@@ -88,6 +88,12 @@ impl Chance {
     pub const fn draw_for(&self, who: u64, time: u64) -> Entropy {
         Entropy::mix(self.seed, who, time)
     }
+
+    /// A name for the `count`th of something, which says nothing about the seed and hardly ever comes twice.
+    #[must_use]
+    pub fn name(&self, count: u64) -> u32 {
+        fastrand::Rng::with_seed(self.seed.wrapping_add(count)).u32(..)
+    }
 }
 
 /// Who draws where nobody in particular does.
@@ -123,5 +129,8 @@ mod tests {
         assert_eq!(draws(5), draws(5));
         assert_ne!(draws(5), draws(6));
         assert_ne!(draws(5)[0], draws(5)[1]);
+        let names = |seed| [0, 1, 2].map(|count| Chance::from_seed(seed).name(count));
+        assert_eq!(names(5), names(5));
+        assert_ne!(names(5)[0], names(5)[1]);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::fetch::{TileOutcome, TileReport};
+use crate::fetch::{BARRED, TileOutcome, TileReport};
 
 /// Counts of tiles and attempts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Ledger {
     pub empty: u64,
     /// Tiles given up.
     pub failed: u64,
-    /// Tiles not finished because the run was stopped.
+    /// Tiles not finished because the run was stopped or its time was over.
     pub cancelled: u64,
     /// Attempts made.
     pub attempts: u64,
@@ -83,6 +83,12 @@ impl Ledger {
         for fault in report.attempts.iter().filter_map(|attempt| attempt.fault) {
             *self.faults_by_kind.entry(fault.kind()).or_default() += 1;
         }
+    }
+
+    /// Whether the host refused access for good, and tiles were given up unasked for it.
+    #[must_use]
+    pub fn was_barred(&self) -> bool {
+        self.failed_by_kind.contains_key(BARRED)
     }
 
     /// Tiles of which something is known.

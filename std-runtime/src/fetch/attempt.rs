@@ -1,7 +1,8 @@
 //! One attempt: a request, its answer, and what that means to the core.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, panic::AssertUnwindSafe};
 
+use smol::future::FutureExt;
 use tidegate_core::{Outcome, Refusal, TileId, drive::Clock, http};
 
 use super::{CorrelationId, Fault, Fetched, Shared};
@@ -29,7 +30,14 @@ where
         }
     }
 
+    /// Makes one attempt. A transport that panics has failed it, no more: its permit goes back, and the call goes on.
     pub(super) async fn attempt(&self, request: Request) -> (Outcome, Made) {
+        let panicked =
+            |_| (outcome_of(TransportError::Panicked), Err(Some(Fault::Transport(TransportError::Panicked))));
+        AssertUnwindSafe(self.exchange(request)).catch_unwind().await.unwrap_or_else(panicked)
+    }
+
+    async fn exchange(&self, request: Request) -> (Outcome, Made) {
         match self.parts.transport.send(request).await {
             Ok(response) => {
                 self.heed_quota(&response);

@@ -10,10 +10,14 @@ mod attempt;
 mod report;
 mod stream;
 
+pub(crate) use report::BARRED;
 pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
 pub use stream::TileStream;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
 use smol::Executor;
@@ -62,8 +66,8 @@ impl<T, C> Clone for Fetcher<T, C> {
 #[derive(Debug)]
 struct Shared<T, C> {
     parts: Parts<T, C>,
-    /// Names the run in correlation ids.
-    run: u32,
+    /// How many streams and single tiles were begun: each is a run of its own in correlation ids.
+    runs: AtomicU64,
     /// One for each body that may be held.
     slots: Arc<Semaphore>,
     slot_count: usize,
@@ -82,9 +86,8 @@ where
     /// A fetcher of these parts. `concurrency` is the most attempts that the gate can ever admit at once.
     pub fn new(parts: Parts<T, C>, concurrency: u16) -> Self {
         let slot_count = usize::from(concurrency.max(1));
-        let run = (parts.chance.seed() >> 32) as u32 ^ parts.chance.seed() as u32;
         let slots = Arc::new(Semaphore::new(slot_count));
-        Self { shared: Arc::new(Shared { parts, run, slots, slot_count, stop: Stop::new() }) }
+        Self { shared: Arc::new(Shared { parts, runs: AtomicU64::new(0), slots, slot_count, stop: Stop::new() }) }
     }
 
     /// The gate and its clock.
@@ -107,7 +110,7 @@ where
 
     /// Fetches one tile, beginning its last attempt before `deadline`.
     pub async fn fetch(&self, tile: TileId, deadline: Instant) -> TileReport {
-        self.shared.fetch(0, tile, deadline).await.0
+        self.shared.fetch(CorrelationId { run: self.shared.next_run(), index: 0 }, tile, deadline).await.0
     }
 
     /// Fetches tiles as they come, in no order, as tasks on `executor`. Tiles are taken from the iterator as they are needed.
@@ -137,8 +140,9 @@ where
                 *place = Some(report);
             }
         }
+        let run = stream.run();
         let late = |(index, (report, tile)): (usize, (Option<TileReport>, &TileId))| {
-            report.unwrap_or_else(|| self.shared.not_begun(index as u64, *tile))
+            report.unwrap_or_else(|| not_begun(CorrelationId { run, index: index as u64 }, *tile))
         };
         reports.into_iter().zip(tiles).enumerate().map(late).collect()
     }
@@ -166,22 +170,21 @@ where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    const fn not_begun(&self, index: u64, tile: TileId) -> TileReport {
-        TileReport {
-            id: CorrelationId { run: self.run, index },
-            tile,
-            outcome: TileOutcome::Cancelled,
-            attempts: Vec::new(),
-            queue_wait: std::time::Duration::ZERO,
-            latency: std::time::Duration::ZERO,
-        }
+    /// A name for a run that no other run of the same seed has.
+    fn next_run(&self) -> u32 {
+        self.parts.chance.name(self.runs.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Runs one tile to its end. The guard holds the place of its body.
-    async fn fetch(&self, index: u64, tile: TileId, deadline: Instant) -> (TileReport, Option<SemaphoreGuardArc>) {
+    async fn fetch(
+        &self,
+        id: CorrelationId,
+        tile: TileId,
+        deadline: Instant,
+    ) -> (TileReport, Option<SemaphoreGuardArc>) {
         let clock = self.parts.upstream.clock();
         let asked_at = clock.now();
-        let mut report = self.not_begun(index, tile);
+        let mut report = not_begun(id, tile);
         let mut first_grant = None;
         let mut call = Call::new(&self.parts.policy, deadline);
         let (end, slot) = self.attempts(&mut call, &mut report, &mut first_grant).await;
@@ -189,7 +192,7 @@ where
         report.queue_wait = first_grant.unwrap_or(now).saturating_since(asked_at);
         report.latency = first_grant.map_or(std::time::Duration::ZERO, |granted| now.saturating_since(granted));
         if !matches!(report.outcome, TileOutcome::Fetched(_)) {
-            report.outcome = outcome_of(end, &report.attempts);
+            report.outcome = outcome_of(end, deadline, &report.attempts);
         }
         log_end(&report);
         (report, slot)
@@ -215,7 +218,8 @@ where
             };
             let started = permit.started();
             first_grant.get_or_insert(started);
-            let entropy = || self.parts.chance.draw_for(report.id.index, report.attempts.len() as u64);
+            let who = u64::from(report.id.run) << 32 ^ report.id.index;
+            let entropy = || self.parts.chance.draw_for(who, report.attempts.len() as u64);
             let request = self.request(report.id, report.tile, report.attempts.len());
             let attempt = driver.attempt(permit, call, entropy, |_until| self.attempt(request));
             let ended = self.stop.or(Extent::Abort, attempt).await;
@@ -248,13 +252,35 @@ where
     }
 }
 
+/// A tile of which nothing is known yet.
+const fn not_begun(id: CorrelationId, tile: TileId) -> TileReport {
+    TileReport {
+        id,
+        tile,
+        outcome: TileOutcome::Cancelled,
+        attempts: Vec::new(),
+        queue_wait: std::time::Duration::ZERO,
+        latency: std::time::Duration::ZERO,
+    }
+}
+
 /// What an end without a body means for the tile.
-fn outcome_of(end: End, attempts: &[Attempt]) -> TileOutcome {
-    let last = attempts.last().and_then(|attempt| attempt.fault);
-    match (end, last) {
-        (End::Empty, _) => TileOutcome::Empty,
-        (End::Cancelled, _) | (End::OutOfTime { .. }, None | Some(Fault::CutOff)) => TileOutcome::Cancelled,
-        (end, last) => TileOutcome::Failed(Failure { end, last }),
+fn outcome_of(end: End, deadline: Instant, attempts: &[Attempt]) -> TileOutcome {
+    match end {
+        End::Empty => TileOutcome::Empty,
+        End::Cancelled => TileOutcome::Cancelled,
+        // The deadline is the whole run's: what it cuts short is unfinished, whatever went wrong before. Without a deadline
+        // only a server's hint reaches the end of time, and that is a failure.
+        End::OutOfTime { .. } if deadline < Instant::MAX => TileOutcome::Cancelled,
+        End::Succeeded
+        | End::Refused(_)
+        | End::Exhausted { .. }
+        | End::OutOfTime { .. }
+        | End::OutOfPatience { .. }
+        | End::Barred(_)
+        | End::QueueFull => {
+            TileOutcome::Failed(Failure { end, last: attempts.last().and_then(|attempt| attempt.fault) })
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 /// Names one tile of one run in logs, reports and (where asked for) request headers, without saying where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CorrelationId {
-    /// Drawn once per run.
+    /// Drawn for each stream, batch and single tile.
     pub run: u32,
     /// The tile's place in what was asked for.
     pub index: u64,
@@ -42,6 +42,9 @@ pub struct TileReport {
     pub latency: Duration,
 }
 
+/// The kind of failure of tiles that nobody asked for any more, because the host refuses access.
+pub(crate) const BARRED: &str = "host refuses access";
+
 /// What came of a tile.
 #[derive(Debug)]
 pub enum TileOutcome {
@@ -51,7 +54,7 @@ pub enum TileOutcome {
     Empty,
     /// Given up.
     Failed(Failure),
-    /// Not finished because the run was stopped or its time was over.
+    /// Not finished because the run was stopped or its time was over, or is over before another attempt would be allowed.
     Cancelled,
 }
 
@@ -82,7 +85,7 @@ impl Failure {
         match (self.last, self.end) {
             (Some(fault), _) => fault.kind(),
             (None, End::OutOfPatience { .. }) => "not admitted",
-            (None, End::Barred(_)) => "host refuses access",
+            (None, End::Barred(_)) => BARRED,
             (None, End::QueueFull) => "queue full",
             (None, _) => "out of time",
         }
