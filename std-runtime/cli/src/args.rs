@@ -4,7 +4,8 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate::config::{
-    CONCURRENCY_MAX, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN, parse_count, parse_duration,
+    CONCURRENCY_MAX, Origin, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN, parse_count,
+    parse_duration,
 };
 use tidegate_core::rate::Rate;
 
@@ -148,6 +149,11 @@ impl SourceArgs {
         };
         let preset = self.preset.map_or(preset, Preset::from);
         Ok(Settings::layered(preset, &environment, &flags))
+    }
+
+    /// Whether the preset was asked for.
+    pub(crate) const fn preset_origin(&self) -> Origin {
+        if self.preset.is_some() { Origin::Flag } else { Origin::Preset }
     }
 }
 

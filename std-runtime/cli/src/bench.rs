@@ -1,23 +1,18 @@
 //! `tidegate bench`: a number of tiles, and what it took.
 
-mod metrics;
-mod text;
-
-use std::time::Duration;
-
 use clap::Args;
-use tidegate::{config::Preset, ledger::Ledger};
-use tidegate_core::{TileId, drive::Clock};
+use tidegate::config::Preset;
+use tidegate_core::TileId;
 
 use crate::{
     args::{OutputFormat, SourceArgs},
     exit::{Exit, Fatal},
-    guard, interrupt,
+    guard,
     output::Output,
     print_config,
+    report::{Recorder, Run},
     source::Source,
 };
-use metrics::{Metrics, Samples};
 
 /// What a benchmark can be told.
 #[derive(Clone, Debug, Args)]
@@ -35,60 +30,32 @@ pub(crate) struct BenchArgs {
     source: SourceArgs,
 }
 
-/// A finished run.
-struct Run {
-    metrics: Metrics,
-    ledger: Ledger,
-    interrupted: bool,
-    late: bool,
-}
-
 /// Runs the benchmark and prints its result.
 pub(crate) fn run(args: &BenchArgs, output: &mut Output) -> Result<Exit, Fatal> {
     let settings = args.source.settings(Preset::Ancestor)?;
-    let (template, embedded) = Source::template(&settings)?;
     if args.source.print_config {
-        for line in print_config::lines(&settings, &template.to_string()) {
-            output.result(&line).map_err(Fatal::local)?;
-        }
-        return Ok(Exit::Complete);
+        return print_config::print(&settings, args.source.preset_origin(), output);
     }
-    guard::bulk_is_allowed("bench", &template)?;
-    let source = Source::open(&args.source, &settings, template, embedded)?;
+    let place = Source::place(&settings)?;
+    guard::bulk_is_allowed("bench", &place.template)?;
+    let source = Source::open(&args.source, &settings, place)?;
     let run = measure(&source, draw(args.tile_count, args.max_zoom, source.seed));
-    let title = text::title(args.tile_count, &settings, &source);
-    let seed = source.seed;
+    let title = source.title(args.tile_count, &settings);
     source.close();
-    let printed = match args.output_format {
-        OutputFormat::Text => text::lines(title, &run, output),
-        OutputFormat::Json => vec![run.metrics.to_json(&run.ledger, seed)],
-    };
-    for line in printed {
-        output.result(&line).map_err(Fatal::local)?;
-    }
-    exit(&run, output)
+    run.print(args.output_format, title, output).map_err(Fatal::local)?;
+    run.exit("see --help for the flags that give it more time or tries", output)
 }
 
 /// Fetches the tiles and records what came of each.
 fn measure(source: &Source, tiles: Vec<TileId>) -> Run {
-    let clock = source.fetcher.upstream().clock();
-    let deadline = source.deadline_at();
-    let wanted = tiles.len() as u64;
-    let started = clock.now();
-    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles.into_iter(), deadline);
-    let mut ledger = Ledger::default();
-    let mut samples = Samples::default();
+    let mut recorder = Recorder::start(source, tiles.len() as u64);
+    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles.into_iter(), source.deadline_at());
     smol::block_on(async {
         while let Some(report) = stream.next().await {
-            ledger.record(&report);
-            samples.record(&report);
+            recorder.record(&report);
         }
     });
-    let wall = clock.now().saturating_since(started).max(Duration::from_nanos(1));
-    ledger.request(wanted);
-    ledger.cancel(wanted.saturating_sub(stream.begun()));
-    let metrics = Metrics::new(samples, wall, source.fetcher.upstream().status());
-    Run { metrics, ledger, interrupted: interrupt::interrupted(source.stop()), late: clock.now() >= deadline }
+    recorder.finish(source, &stream)
 }
 
 /// So many tiles of the whole world, every one of it once before any comes twice, in an order that the seed decides.
@@ -106,25 +73,6 @@ fn draw(count: u64, max_zoom: u8, seed: u64) -> Vec<TileId> {
 
 /// Zoom 0 to 8.
 const SHUFFLED_MAX: u64 = 87_381;
-
-fn exit(run: &Run, output: &mut Output) -> Result<Exit, Fatal> {
-    if let Err(imbalance) = run.ledger.balance() {
-        return Err(Fatal { exit: Exit::Defect, message: imbalance.to_string() });
-    }
-    if run.interrupted {
-        return Ok(Exit::Interrupted);
-    }
-    let Ledger { fetched, empty, failed, cancelled, .. } = run.ledger;
-    if run.late && cancelled > 0 {
-        output.message(&format!("tidegate: time ran out with {cancelled} tiles to go"));
-        return Ok(Exit::Unfinished);
-    }
-    Ok(match (failed, fetched + empty) {
-        (0, _) => Exit::Complete,
-        (_, 0) => Exit::Source,
-        (_, _) => Exit::Incomplete,
-    })
-}
 
 #[cfg(test)]
 mod tests {

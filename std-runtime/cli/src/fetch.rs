@@ -12,14 +12,14 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::json;
+use smol::stream::StreamExt;
 use tidegate::{
     config::Preset,
-    fetch::{TileOutcome, TileReport},
-    ledger::Ledger,
+    fetch::{TileOutcome, TileReport, TileStream},
     stop::Extent,
+    template::UrlTemplate,
 };
-use tidegate_core::{TileId, drive::Clock};
+use tidegate_core::TileId;
 use tidegate_store::{
     Durability, Metadata,
     area::{Area, AreaError, Bbox, Region, ZoomSet},
@@ -29,9 +29,10 @@ use tidegate_store::{
 use crate::{
     args::{OutputFormat, SourceArgs},
     exit::{Exit, Fatal},
-    guard, interrupt,
-    output::{Output, bytes},
+    guard,
+    output::Output,
     print_config,
+    report::{Recorder, Run},
     source::Source,
 };
 use progress::Progress;
@@ -67,14 +68,9 @@ pub(crate) struct FetchArgs {
 /// Fetches the area and prints what came of it.
 pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
     let settings = args.source.settings(Preset::Bulk)?;
-    let (template, embedded) = Source::template(&settings)?;
     if args.source.print_config {
-        for line in print_config::lines(&settings, &template.to_string()) {
-            output.result(&line).map_err(Fatal::local)?;
-        }
-        return Ok(Exit::Complete);
+        return print_config::print(&settings, args.source.preset_origin(), output);
     }
-    guard::bulk_is_allowed("fetch", &template)?;
     let (Some(zooms), boxes) = (args.zooms, &args.bbox) else {
         return Err(Fatal::usage("--zooms: which ones? give them as in 0-6"));
     };
@@ -91,25 +87,32 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         }
         return Ok(Exit::Complete);
     };
-    let extension = args.extension.clone().unwrap_or_else(|| template.extension().unwrap_or("tile").to_owned());
-    let format = Format::Directory { extension };
-    let (sink, held) = Sink::open(&format, path, Metadata::default(), Durability::Process).map_err(Fatal::local)?;
-    let source = Source::open(&args.source, &settings, template, embedded)?;
+    let place = Source::place(&settings)?;
+    guard::bulk_is_allowed("fetch", &place.template)?;
+    let format = Format::Directory { extension: extension(args, &place.template)? };
+    let opened = Sink::open(&format, path, Metadata::default(), Durability::Process);
+    let (sink, held) = opened.map_err(|error| match error {
+        SinkError::Extension(_) => Fatal::usage(format!("--extension: {error}")),
+        error => Fatal::local(format!("--output: {error}; give a directory that can be written to")),
+    })?;
+    let source = Source::open(&args.source, &settings, place)?;
     let already = (!args.no_resume).then_some(held);
     let work = Work { area, wanted, sink, already, progress: Progress::start(wanted, quiet) };
-    let (ledger, trouble) = work.run(&source, output);
-    let late = source.fetcher.upstream().clock().now() >= source.deadline_at();
-    let interrupted = interrupt::interrupted(source.stop()) && trouble.is_none();
+    let (run, trouble) = work.run(&source, output);
+    let title = source.title(wanted, &settings);
     source.close();
-    let line = match args.output_format {
-        OutputFormat::Text => text(&ledger),
-        OutputFormat::Json => to_json(&ledger),
-    };
-    output.result(&line).map_err(Fatal::local)?;
-    if let Some(trouble) = trouble {
-        return Err(Fatal::local(trouble));
+    run.print(args.output_format, title, output).map_err(Fatal::local)?;
+    match trouble {
+        Some(trouble) => Err(Fatal::local(trouble)),
+        None => run.exit("run the same command again to go on", output),
     }
-    exit(&ledger, interrupted, late, output)
+}
+
+/// The extension of the files: the one asked for, or that of the URL.
+fn extension(args: &FetchArgs, template: &UrlTemplate) -> Result<String, Fatal> {
+    args.extension.as_deref().or(template.extension()).map(str::to_owned).ok_or_else(|| {
+        Fatal::usage("--extension: the URL template has none to take over; give one, as in --extension png")
+    })
 }
 
 /// One run: tiles in, files out.
@@ -124,31 +127,35 @@ struct Work {
 
 impl Work {
     /// Fetches until there is nothing left, somebody asks it to stop, or the sink fails: then what has begun is drained.
-    fn run(mut self, source: &Source, output: &mut Output) -> (Ledger, Option<Trouble>) {
-        let mut ledger = Ledger::default();
+    fn run(mut self, source: &Source, output: &mut Output) -> (Run, Option<Trouble>) {
+        let mut recorder = Recorder::start(source, self.wanted);
         let mut trouble = None;
         let missing = Missing::new(&self.area, self.already.take());
         let (found, unreadable) = (Arc::clone(&missing.found), Arc::clone(&missing.trouble));
-        let deadline = source.deadline_at();
-        let mut stream = source.fetcher.stream(source.runtime.executor(), missing, deadline);
+        let mut stream = source.fetcher.stream(source.runtime.executor(), missing, source.deadline_at());
+        // Progress is shown when it is time to, also while nothing comes in.
+        let mut ticks = smol::Timer::interval(Progress::interval(output));
         smol::block_on(async {
-            while let Some(report) = stream.next().await {
-                ledger.record(&report);
-                ledger.revalidated = found.load(Ordering::Acquire);
-                if let Err(error) = self.keep(&report) {
-                    source.fetcher.stop().ask(Extent::Drain);
-                    trouble.get_or_insert(Trouble::Sink(error));
+            while let Some(event) = next(&mut stream, &mut ticks).await {
+                if let Event::Report(report) = event {
+                    recorder.record(&report);
+                    if let Err(error) = self.keep(&report) {
+                        source.fetcher.stop().ask(Extent::Drain);
+                        trouble.get_or_insert(Trouble::Sink(error));
+                    }
                 }
-                self.progress.show(&ledger, source, output);
+                recorder.ledger.revalidated = found.load(Ordering::Acquire);
+                self.progress.show(&recorder.ledger, source, output);
             }
         });
-        ledger.revalidated = found.load(Ordering::Acquire);
-        ledger.request(self.wanted);
-        ledger.cancel(self.wanted.saturating_sub(stream.begun() + ledger.revalidated));
+        recorder.ledger.revalidated = found.load(Ordering::Acquire);
+        let run = recorder.finish(source, &stream);
+        // The list of what is there goes before the archive is finished.
+        drop(stream);
         let unreadable = unreadable.lock().unwrap_or_else(PoisonError::into_inner).take();
         let finished = self.sink.finish().err().map(Trouble::Sink);
         self.progress.end(output);
-        (ledger, trouble.or(unreadable).or(finished))
+        (run, trouble.or(unreadable).or(finished))
     }
 
     fn keep(&mut self, report: &TileReport) -> Result<(), SinkError> {
@@ -157,6 +164,18 @@ impl Work {
             TileOutcome::Empty | TileOutcome::Failed(_) | TileOutcome::Cancelled => Ok(()),
         }
     }
+}
+
+enum Event {
+    Report(TileReport),
+    Tick,
+}
+
+/// The next report, or the next tick where none comes before it; `None` at the end of the stream.
+async fn next(stream: &mut TileStream, ticks: &mut smol::Timer) -> Option<Event> {
+    let report = async { stream.next().await.map(Event::Report) };
+    let tick = async { ticks.next().await.map(|_| Event::Tick) };
+    smol::future::or(report, tick).await
 }
 
 /// The tiles of an area that are not there yet.
@@ -209,57 +228,4 @@ impl Iterator for Missing {
             };
         }
     }
-}
-
-fn text(ledger: &Ledger) -> String {
-    let kinds: Vec<String> = ledger.failed_by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-    let Ledger { requested, fetched, revalidated, empty, failed, cancelled, attempts, retries, .. } = ledger;
-    format!(
-        "{requested} tiles: {fetched} fetched ({}), {revalidated} already there, {empty} empty, {failed} failed{kinds}, \
-         {cancelled} cancelled; {attempts} attempts, {retries} retries",
-        bytes(ledger.bytes)
-    )
-}
-
-fn to_json(ledger: &Ledger) -> String {
-    let document = json!({
-        "metrics": {
-            "requested": ledger.requested,
-            "fetched": ledger.fetched,
-            "revalidated": ledger.revalidated,
-            "stale": ledger.stale,
-            "from_parent": ledger.from_parent,
-            "empty": ledger.empty,
-            "failed": ledger.failed,
-            "cancelled": ledger.cancelled,
-            "attempts": ledger.attempts,
-            "retries": ledger.retries,
-            "bytes": ledger.bytes,
-        },
-        "failed_by_kind": ledger.failed_by_kind,
-        "faults_by_kind": ledger.faults_by_kind,
-    });
-    format!("{document:#}")
-}
-
-fn exit(ledger: &Ledger, interrupted: bool, late: bool, output: &mut Output) -> Result<Exit, Fatal> {
-    if let Err(imbalance) = ledger.balance() {
-        return Err(Fatal { exit: Exit::Defect, message: imbalance.to_string() });
-    }
-    if interrupted {
-        output.message("tidegate: interrupted; run the same command again to go on");
-        return Ok(Exit::Interrupted);
-    }
-    if late && ledger.cancelled > 0 {
-        let left = ledger.cancelled;
-        output.message(&format!("tidegate: time ran out with {left} tiles to go; run the same command again to go on"));
-        return Ok(Exit::Unfinished);
-    }
-    if ledger.failed == 0 {
-        return Ok(Exit::Complete);
-    }
-    output.message("tidegate: some tiles were given up; run the same command again to try them again");
-    let got_anything = ledger.fetched + ledger.revalidated + ledger.empty > 0;
-    Ok(if got_anything { Exit::Incomplete } else { Exit::Source })
 }

@@ -14,7 +14,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Starts logging: errors and warnings, and more with each `-v`; nothing with `-q`.
+/// Starts logging: errors, more with each `-v`, nothing with `-q`.
 pub(crate) fn start(format: Format, verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => "off",

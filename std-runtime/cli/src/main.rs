@@ -10,6 +10,7 @@ mod log;
 mod mock;
 mod output;
 mod print_config;
+mod report;
 mod source;
 
 use std::process::ExitCode;

@@ -5,8 +5,24 @@ use std::time::Duration;
 use tidegate::config::{Origin, Settings};
 use tidegate_core::{RateControl, backoff::BackoffConfig, rate::Rate};
 
+use crate::{
+    exit::{Exit, Fatal},
+    output::Output,
+    source::url_template,
+};
+
+/// Prints every setting in force.
+pub(crate) fn print(settings: &Settings, preset_origin: Origin, output: &mut Output) -> Result<Exit, Fatal> {
+    let url = match url_template(settings)? {
+        Some(template) => template.to_string(),
+        None => "the embedded tile server, on a free port".to_owned(),
+    };
+    lines(settings, preset_origin, &url).iter().try_for_each(|line| output.result(line)).map_err(Fatal::local)?;
+    Ok(Exit::Complete)
+}
+
 /// The settings as lines: name, value, origin.
-pub(crate) fn lines(settings: &Settings, url: &str) -> Vec<String> {
+fn lines(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<String> {
     let gate = settings.gate_config();
     let call = settings.call_config();
     let breaker = gate.breaker;
@@ -28,7 +44,7 @@ pub(crate) fn lines(settings: &Settings, url: &str) -> Vec<String> {
     );
     let patience = call.patience.map_or("to the deadline".to_owned(), |patience| format!("{patience:?}"));
     [
-        ("preset", settings.preset.name().to_owned(), Origin::Flag),
+        ("preset", settings.preset.name().to_owned(), preset_origin),
         ("url-template", url.to_owned(), settings.url.origin),
         ("max-concurrency", limit, settings.max_concurrency.origin),
         ("rate", rate(settings.rate.value), settings.rate.origin),

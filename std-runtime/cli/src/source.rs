@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegate::{
-    clock::{Chance, SystemClock},
-    config::Settings,
+    clock::Chance,
+    config::{Origin, Settings},
     fetch::{Fetcher, Parts},
     runtime::Runtime,
     stop::{Extent, Stop},
@@ -25,22 +25,19 @@ pub(crate) struct Source {
     pub(crate) seed: u64,
     pub(crate) template: UrlTemplate,
     /// The server in this process, where no URL was given.
-    pub(crate) embedded: Option<Mock>,
+    embedded: Option<Mock>,
     deadline: Instant,
 }
 
 impl Source {
     /// Where tiles are: the URL of the settings, or a server started here.
-    pub(crate) fn template(settings: &Settings) -> Result<(UrlTemplate, Option<Mock>), Fatal> {
-        match &settings.url.value {
-            Some(url) => {
-                let template = UrlTemplate::parse(url).map_err(Fatal::usage)?;
-                Ok((template, None))
-            }
+    pub(crate) fn place(settings: &Settings) -> Result<Place, Fatal> {
+        match url_template(settings)? {
+            Some(template) => Ok(Place { template, embedded: None }),
             None => {
                 let mock = Mock::start(MockConfig::default()).map_err(Fatal::local)?;
                 let template = UrlTemplate::parse(&mock.url_template()).map_err(Fatal::usage)?;
-                Ok((template, Some(mock)))
+                Ok(Place { template, embedded: Some(mock) })
             }
         }
     }
@@ -49,8 +46,7 @@ impl Source {
     pub(crate) fn open(
         args: &SourceArgs,
         settings: &Settings,
-        template: UrlTemplate,
-        embedded: Option<Mock>,
+        Place { template, embedded }: Place,
     ) -> Result<Self, Fatal> {
         let chance = args.seed.map_or_else(Chance::from_system, Chance::from_seed);
         let seed = chance.seed();
@@ -69,9 +65,33 @@ impl Source {
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
         let stopped = fetcher.clone();
         interrupt::on_interrupt(Arc::new(move |extent| stopped.stop().ask(extent)));
-        let clock: &SystemClock = fetcher.upstream().clock();
-        let deadline = args.global_timeout.map_or(Instant::MAX, |span| clock.now().saturating_add(span));
+        let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
         Ok(Self { fetcher, runtime, seed, template, embedded, deadline })
+    }
+
+    /// The present time on the clock that everything goes by.
+    pub(crate) fn now(&self) -> Instant {
+        self.fetcher.upstream().clock().now()
+    }
+
+    /// What is fetched from where, and how hard it is tried.
+    pub(crate) fn title(&self, tiles: u64, settings: &Settings) -> Vec<String> {
+        let from = match self.embedded {
+            Some(_) => "the embedded tile server".to_owned(),
+            None => self.template.to_string(),
+        };
+        let Settings { max_concurrency, attempts, preset, .. } = settings;
+        vec![
+            format!("{tiles} tiles from {from}"),
+            format!(
+                "at most {} at once, {} attempts each, preset {}, seed {}",
+                max_concurrency.value,
+                attempts.value,
+                preset.name(),
+                self.seed
+            ),
+            String::new(),
+        ]
     }
 
     /// When the run's time is over.
@@ -90,6 +110,23 @@ impl Source {
         // Threads that do not end in this time end with the process.
         let _still_closing = self.fetcher.transport().close(CLOSE_WITHIN);
     }
+}
+
+/// Where tiles are, with the server there if it is ours.
+pub(crate) struct Place {
+    pub(crate) template: UrlTemplate,
+    embedded: Option<Mock>,
+}
+
+/// The URL of the settings; `None` where nobody gave one.
+pub(crate) fn url_template(settings: &Settings) -> Result<Option<UrlTemplate>, Fatal> {
+    let Some(url) = &settings.url.value else { return Ok(None) };
+    let name = match settings.url.origin {
+        Origin::Environment => "TILE_BASE_URL",
+        Origin::Flag | Origin::Preset => "--url-template",
+    };
+    // The value stays out of the message: it may hold a key.
+    UrlTemplate::parse(url).map(Some).map_err(|error| Fatal::usage(format!("{name}: {error}")))
 }
 
 fn http_config(args: &SourceArgs, concurrency: u16) -> Result<HttpConfig, Fatal> {

@@ -23,11 +23,15 @@ impl Progress {
         Self { wanted, quiet, started: Instant::now(), shown: None }
     }
 
+    /// How often it shows where things stand.
+    pub(super) fn interval(output: &Output) -> Duration {
+        if output.has_terminal() { ON_TERMINAL } else { ELSEWHERE }
+    }
+
     /// Shows where things stand, if it is time to.
     pub(super) fn show(&mut self, ledger: &Ledger, source: &Source, output: &mut Output) {
-        let every = if output.has_terminal() { ON_TERMINAL } else { ELSEWHERE };
         let since = self.shown.unwrap_or(self.started);
-        if self.quiet || since.elapsed() < every {
+        if self.quiet || since.elapsed() < Self::interval(output) {
             return;
         }
         self.shown = Some(Instant::now());

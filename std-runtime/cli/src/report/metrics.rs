@@ -11,21 +11,52 @@ use tidegate::{
 use tidegate_lab::measure::percentile::Summary;
 
 /// Latencies as they come in, in microseconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Samples {
-    tiles_us: Vec<u64>,
-    failed_us: Vec<u64>,
-    attempts_us: Vec<u64>,
-    queue_us: Vec<u64>,
+    chance: fastrand::Rng,
+    tiles_us: Reservoir,
+    failed_us: Reservoir,
+    attempts_us: Reservoir,
+    queue_us: Reservoir,
 }
 
+/// All of what comes in up to [`SAMPLES_MAX`], and beyond that a fair sample of it (Vitter's algorithm R): a fetch may run
+/// for weeks.
+#[derive(Debug, Default)]
+struct Reservoir {
+    seen: u64,
+    kept: Vec<u64>,
+}
+
+impl Reservoir {
+    fn push(&mut self, value: u64, chance: &mut fastrand::Rng) {
+        self.seen += 1;
+        if self.kept.len() < SAMPLES_MAX {
+            self.kept.push(value);
+        } else if let Some(place) = self.kept.get_mut(chance.u64(0..self.seen) as usize) {
+            *place = value;
+        }
+    }
+}
+
+/// 8 MB of each kind.
+const SAMPLES_MAX: usize = 1_000_000;
+
 impl Samples {
+    pub(super) fn from_seed(seed: u64) -> Self {
+        let [tiles_us, failed_us, attempts_us, queue_us] = std::array::from_fn(|_| Reservoir::default());
+        Self { chance: fastrand::Rng::with_seed(seed), tiles_us, failed_us, attempts_us, queue_us }
+    }
+
     pub(super) fn record(&mut self, report: &TileReport) {
-        self.queue_us.push(micros(report.queue_wait));
-        self.attempts_us.extend(report.attempts.iter().map(|attempt| micros(attempt.latency)));
+        let Self { chance, tiles_us, failed_us, attempts_us, queue_us } = self;
+        queue_us.push(micros(report.queue_wait), chance);
+        for attempt in &report.attempts {
+            attempts_us.push(micros(attempt.latency), chance);
+        }
         match report.outcome {
-            TileOutcome::Fetched(_) | TileOutcome::Empty => self.tiles_us.push(micros(report.latency)),
-            TileOutcome::Failed(_) => self.failed_us.push(micros(report.latency)),
+            TileOutcome::Fetched(_) | TileOutcome::Empty => tiles_us.push(micros(report.latency), chance),
+            TileOutcome::Failed(_) => failed_us.push(micros(report.latency), chance),
             TileOutcome::Cancelled => {}
         }
     }
@@ -54,12 +85,12 @@ impl Metrics {
     pub(super) fn new(mut samples: Samples, wall: Duration, status: Status) -> Self {
         Self {
             wall,
-            tiles: Summary::of(&mut samples.tiles_us),
-            failed: Summary::of(&mut samples.failed_us),
-            attempts: Summary::of(&mut samples.attempts_us),
-            queue: Summary::of(&mut samples.queue_us),
+            tiles: Summary::of(&mut samples.tiles_us.kept),
+            failed: Summary::of(&mut samples.failed_us.kept),
+            attempts: Summary::of(&mut samples.attempts_us.kept),
+            queue: Summary::of(&mut samples.queue_us.kept),
             status,
-            tiles_us: samples.tiles_us,
+            tiles_us: samples.tiles_us.kept,
         }
     }
 

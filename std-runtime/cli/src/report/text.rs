@@ -1,8 +1,7 @@
-//! The result of a benchmark for people.
+//! The result for people.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use tidegate::config::Settings;
 use tidegate_lab::measure::{
     histogram::{Row, histogram},
     percentile::Summary,
@@ -10,34 +9,12 @@ use tidegate_lab::measure::{
 };
 
 use super::Run;
-use crate::{
-    output::{Colour, Output, bytes},
-    source::Source,
-};
-
-/// What was measured.
-pub(super) fn title(count: u64, settings: &Settings, source: &Source) -> Vec<String> {
-    let from = match source.embedded {
-        Some(_) => "the embedded tile server".to_owned(),
-        None => source.template.to_string(),
-    };
-    vec![
-        format!("{count} tiles from {from}"),
-        format!(
-            "at most {} at once, {} attempts each, preset {}, seed {}",
-            settings.max_concurrency.value,
-            settings.attempts.value,
-            settings.preset.name(),
-            source.seed
-        ),
-        String::new(),
-    ]
-}
+use crate::output::{Colour, Output, bytes};
 
 pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<String> {
     let Run { metrics, ledger, .. } = run;
     let status = &metrics.status;
-    let good = ledger.fetched + ledger.empty;
+    let good = ledger.fetched + ledger.revalidated + ledger.empty;
     let share = if ledger.requested == 0 { 0.0 } else { good as f64 / ledger.requested as f64 };
     let colour = match share {
         1.0 => Colour::Green,
@@ -49,6 +26,9 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
     let mut row = |name: &str, value: String| lines.push(format!("  {name:<22}{value}"));
     row("succeeded", format!("{good} of {} ({share})", ledger.requested));
     row("  of them empty", ledger.empty.to_string());
+    if ledger.revalidated > 0 {
+        row("  already there", ledger.revalidated.to_string());
+    }
     row("failed", with_kinds(&ledger.failed_by_kind));
     if ledger.cancelled > 0 {
         row("cancelled", ledger.cancelled.to_string());

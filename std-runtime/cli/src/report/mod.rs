@@ -1,0 +1,127 @@
+//! What came of a run: one form for every command, for people and for programs.
+
+mod metrics;
+mod text;
+
+use std::{io, time::Duration};
+
+use tidegate::{
+    fetch::{TileReport, TileStream},
+    ledger::Ledger,
+};
+use tidegate_core::Instant;
+
+use crate::{
+    args::OutputFormat,
+    exit::{Exit, Fatal},
+    interrupt,
+    output::Output,
+    source::Source,
+};
+use metrics::{Metrics, Samples};
+
+/// Takes down what comes in while a command runs.
+pub(crate) struct Recorder {
+    started: Instant,
+    samples: Samples,
+    /// What is known so far.
+    pub(crate) ledger: Ledger,
+}
+
+impl Recorder {
+    /// Begins, with so many tiles to account for.
+    pub(crate) fn start(source: &Source, requested: u64) -> Self {
+        let mut ledger = Ledger::default();
+        ledger.request(requested);
+        Self { started: source.now(), samples: Samples::from_seed(source.seed), ledger }
+    }
+
+    /// Takes one report down.
+    pub(crate) fn record(&mut self, report: &TileReport) {
+        self.ledger.record(report);
+        self.samples.record(report);
+    }
+
+    /// Closes the book at the end of `stream`: what it did not begin, and nobody found elsewhere, is cancelled.
+    pub(crate) fn finish(mut self, source: &Source, stream: &TileStream) -> Run {
+        let wall = source.now().saturating_since(self.started).max(Duration::from_nanos(1));
+        let taken_up = stream.begun() + self.ledger.revalidated;
+        self.ledger.cancel(self.ledger.requested.saturating_sub(taken_up));
+        let metrics = Metrics::new(self.samples, wall, source.fetcher.upstream().status());
+        Run { seed: source.seed, metrics, ledger: self.ledger, interrupted: interrupt::interrupted(source.stop()) }
+    }
+}
+
+/// A finished run.
+pub(crate) struct Run {
+    seed: u64,
+    metrics: Metrics,
+    ledger: Ledger,
+    interrupted: bool,
+}
+
+impl Run {
+    /// Prints the result: for people under `title`, or as one JSON object.
+    ///
+    /// # Errors
+    /// Where standard output is closed or full.
+    pub(crate) fn print(&self, format: OutputFormat, title: Vec<String>, output: &mut Output) -> io::Result<()> {
+        let lines = match format {
+            OutputFormat::Text => text::lines(title, self, output),
+            OutputFormat::Json => vec![self.metrics.to_json(&self.ledger, self.seed)],
+        };
+        lines.iter().try_for_each(|line| output.result(line))
+    }
+
+    /// How the command ends. `again` says what helps where there is something left to do.
+    pub(crate) fn exit(&self, again: &str, output: &mut Output) -> Result<Exit, Fatal> {
+        if let Err(imbalance) = self.ledger.balance() {
+            return Err(Fatal { exit: Exit::Defect, message: imbalance.to_string() });
+        }
+        let (exit, problem) = verdict(&self.ledger, self.interrupted);
+        if let Some(problem) = problem {
+            output.message(&format!("tidegate: {problem}; {again}"));
+        }
+        Ok(exit)
+    }
+}
+
+fn verdict(ledger: &Ledger, interrupted: bool) -> (Exit, Option<String>) {
+    let Ledger { failed, cancelled, .. } = *ledger;
+    // Nothing but a stop or the end of the run's time cancels a tile.
+    match (interrupted, cancelled, failed) {
+        (true, ..) => (Exit::Interrupted, Some(format!("interrupted with {cancelled} tiles to go"))),
+        (false, 0, 0) => (Exit::Complete, None),
+        (false, 0, _) if ledger.was_barred() => (Exit::Source, Some("the host refuses access".to_owned())),
+        (false, 0, _) if failed == ledger.requested => (Exit::Source, Some("no tile could be fetched".to_owned())),
+        (false, 0, _) => (Exit::Incomplete, Some(format!("{failed} tiles were given up"))),
+        (false, ..) => (Exit::Unfinished, Some(format!("time ran out with {cancelled} tiles to go"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(fetched: u64, failed: u64, cancelled: u64) -> Ledger {
+        Ledger { requested: fetched + failed + cancelled, fetched, failed, cancelled, ..Ledger::default() }
+    }
+
+    #[test]
+    fn every_end_has_its_exit_code() {
+        let exit = |ledger: &Ledger, interrupted| verdict(ledger, interrupted).0;
+        assert_eq!(exit(&ledger(20, 0, 0), false), Exit::Complete);
+        assert_eq!(exit(&ledger(19, 1, 0), false), Exit::Incomplete);
+        assert_eq!(exit(&ledger(0, 20, 0), false), Exit::Source);
+        assert_eq!(exit(&ledger(19, 0, 1), false), Exit::Unfinished);
+        assert_eq!(exit(&ledger(0, 19, 1), false), Exit::Unfinished, "time, not the source, ended it");
+        assert_eq!(exit(&ledger(20, 0, 0), true), Exit::Interrupted, "even where everything was done by then");
+    }
+
+    #[test]
+    fn a_host_that_bars_us_on_the_way_cannot_be_used() {
+        let mut ledger = ledger(19, 1, 0);
+        ledger.failed_by_kind.insert("host refuses access", 1);
+        assert_eq!(verdict(&ledger, false).0, Exit::Source);
+    }
+}
