@@ -1,0 +1,8 @@
+//! The `tidegate` command as it is run, against mock servers in this process.
+
+mod bench;
+mod exits;
+mod fetch;
+mod interrupt;
+mod logs;
+mod support;
