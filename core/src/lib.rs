@@ -83,7 +83,9 @@
 //! | [`gate`] | whether an attempt goes now: all of these together, all or nothing |
 //! | [`call`] | what one logical request does next, over several attempts |
 //! | [`drive`] | the run loop for async runtimes |
+//! | [`hosts`] | which hosts keep a gate, where places are few |
 //! | [`http`] | what statuses and headers mean |
+//! | [`trace`] | nothing: it records what a gate was asked and answered, and replays it |
 //! | [`tile`] | which map tile, without telling where |
 //! | [`time`], [`entropy`], [`outcome`], [`ticket`] | the words all of these share |
 //!
@@ -119,6 +121,7 @@ mod share;
 pub mod ticket;
 pub mod tile;
 pub mod time;
+pub mod trace;
 
 pub use call::{Call, CallConfig, CallError, CallPolicy, End, Next, Step};
 pub use entropy::Entropy;
@@ -130,6 +133,7 @@ pub use share::Share;
 pub use ticket::Ticket;
 pub use tile::TileId;
 pub use time::Instant;
+pub use trace::Traced;
 
 /// The example of the README.
 #[cfg(doctest)]
