@@ -267,6 +267,19 @@ mod tests {
         assert!(first.x() >= 1 << 23 && first.y() >= 1 << 23);
     }
 
+    #[test]
+    fn a_sample_is_spread_over_each_zoom_and_stays_within_the_shard() {
+        let world = area(&["-180,-90,180,90"], "0-3");
+        let sampled = |area: &Area| area.sample(4).map(|tile| tile.unwrap()).collect::<Vec<_>>();
+        let zooms: Vec<_> = sampled(&world).iter().map(|tile| tile.z()).collect();
+        assert_eq!(zooms, [0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
+        let quadrants: BTreeSet<_> = sampled(&world)[9..].iter().map(|tile| (tile.x() / 4, tile.y() / 4)).collect();
+        assert_eq!(quadrants.len(), 4, "one of each quarter of the curve");
+        let shard = world.shard(Shard::new(2, 3).unwrap());
+        let own: BTreeSet<_> = shard.tiles().map(|tile| tile.unwrap()).collect();
+        assert!(sampled(&shard).iter().all(|tile| own.contains(tile)));
+    }
+
     fn any_box() -> impl Strategy<Value = Region> {
         (-180.0..180.0, -90.0..90.0, -180.0..180.0, -90.0..90.0).prop_map(|(west, a, east, b): (f64, f64, f64, f64)| {
             Region::Bbox(Bbox::new(west, a.min(b), east, a.max(b)).unwrap())

@@ -98,7 +98,10 @@ pub(crate) fn read(db: &Connection, tile: TileId) -> rusqlite::Result<Option<Vec
 }
 
 pub(crate) fn metadata_row(db: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    db.query_row("SELECT value FROM metadata WHERE name = ?1", [key], |row| row.get(0)).optional()
+    // A row without a value says as little as no row.
+    let value =
+        db.query_row("SELECT value FROM metadata WHERE name = ?1", [key], |row| row.get::<_, Option<String>>(0));
+    value.optional().map(Option::flatten)
 }
 
 pub(crate) fn set_metadata_row(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {

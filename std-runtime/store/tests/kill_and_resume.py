@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def build():
     """The path of the example, built in release."""
-    command = ["cargo", "build", "--release", "--message-format", "short", "--example", "copy_archive"]
+    command = ["cargo", "build", "--release", "--quiet", "--example", "copy_archive"]
     subprocess.run(command, cwd=HERE, check=True)
     metadata = subprocess.run(
         ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=HERE, check=True, capture_output=True, text=True

@@ -7,7 +7,6 @@ usage: memory.py
 Runs the example copy_archive, which it builds. Needs Linux, which tells a process its peak.
 """
 
-import json
 import os
 import random
 import shutil
@@ -16,16 +15,9 @@ import subprocess
 import sys
 import tempfile
 
+from kill_and_resume import build
+
 RATIO_MAX = 1.2
-HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def build():
-    """The path of the example, built in release."""
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--example", "copy_archive"], cwd=HERE, check=True)
-    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    metadata = subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True)
-    return json.loads(metadata.stdout)["target_directory"] + "/release/examples/copy_archive"
 
 
 def generate(path, count):

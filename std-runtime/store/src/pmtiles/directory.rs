@@ -148,6 +148,8 @@ mod tests {
         assert_eq!(decode(&[0xff; 11]), Err(DirectoryError::Overflow));
         assert_eq!(decode(&[2, 5, 0, 1, 1, 9, 9, 1, 0]), Err(DirectoryError::Order), "the same id twice");
         assert_eq!(decode(&[1, 0, 1, 0, 1]), Err(DirectoryError::NoBytes));
+        let last = encode(&[entry(u64::MAX, 0, 1, 1)]);
+        assert_eq!(decode(&last), Err(DirectoryError::Overflow), "a run beyond the last number");
         assert_eq!(decode(&[1, 0, 1, 9, 0]), Err(DirectoryError::Order), "nothing comes before the first");
     }
 
