@@ -51,7 +51,8 @@ impl Source {
         let chance = args.seed.map_or_else(Chance::from_system, Chance::from_seed);
         let seed = chance.seed();
         let concurrency = settings.max_concurrency.value;
-        let transport = HttpTransport::new(http_config(args, concurrency)?).map_err(Fatal::usage)?;
+        let transport =
+            HttpTransport::new(http_config(args, concurrency, settings.timeout.value)?).map_err(Fatal::usage)?;
         let parts = Parts {
             transport,
             upstream: Upstream::new(settings.gate().map_err(Fatal::usage)?),
@@ -129,13 +130,15 @@ pub(crate) fn url_template(settings: &Settings) -> Result<Option<UrlTemplate>, F
     UrlTemplate::parse(url).map(Some).map_err(|error| Fatal::usage(format!("{name}: {error}")))
 }
 
-fn http_config(args: &SourceArgs, concurrency: u16) -> Result<HttpConfig, Fatal> {
+fn http_config(args: &SourceArgs, concurrency: u16, attempt_timeout: Duration) -> Result<HttpConfig, Fatal> {
     let mut config = HttpConfig {
         // A connection for each attempt that may be in flight is enough, and never more than asked for.
         max_connections: usize::from(args.max_connections.min(concurrency)),
         max_idle_connections: usize::from(args.max_idle_connections),
         max_idle_age: args.max_idle_age,
         headers: args.headers.iter().map(|header| split_header(header)).collect::<Result<_, _>>()?,
+        // The attempt's own clock runs out first, and says so.
+        read_timeout: HttpConfig::default().read_timeout.max(attempt_timeout),
         ..HttpConfig::default()
     };
     if let Some(user_agent) = &args.user_agent {

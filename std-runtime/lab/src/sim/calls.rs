@@ -17,7 +17,6 @@ pub(super) struct Seat<'w> {
     pub(super) station: u32,
     /// Which of its client's servers it asks, by number.
     pub(super) choice: u8,
-    pub(super) began_ns: u64,
     /// It must not ask again before, because a server said so.
     pub(super) hinted_ns: u64,
     /// When it wants to be looked at, and when the earliest of its timers goes off.
@@ -139,7 +138,6 @@ impl<'w> Seat<'w> {
             client,
             station: NOBODY,
             choice: 0,
-            began_ns: now_ns,
             hinted_ns: 0,
             wake_ns: u64::MAX,
             timer_ns: u64::MAX,
