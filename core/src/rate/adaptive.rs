@@ -22,7 +22,7 @@
 //!
 //! | refused, of those accepted | longer interval |
 //! |---|---|
-//! | the first cut, or up to 1/8 | `t += t/16` |
+//! | up to 1/8 | `t += t/16` |
 //! | up to 1/2 | `t += t/4` |
 //! | up to twice | `t += t/2` |
 //! | more | `t += t` |
@@ -294,7 +294,7 @@ impl Adaptation {
                 let rested = !self.was_cut() || now.since_ns(self.cut_at) >= REST_NS;
                 let (good, refused) = (u16::from(self.good), u16::from(self.refused));
                 if rested && refused >= 2 && refused * u16::from(tolerance) > good {
-                    let step_ns = if !self.was_cut() || refused * 8 <= good {
+                    let step_ns = if refused * 8 <= good {
                         interval_ns >> 4
                     } else if refused * 2 <= good {
                         interval_ns >> 2

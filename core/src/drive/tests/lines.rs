@@ -26,7 +26,7 @@ fn line<'w>(world: &'w World, executor: &mut Executor<'w>, policy: &'w CallPolic
                 world.time.sleep_until(world.time.now().saturating_add(Duration::from_secs(1))).await;
                 (Outcome::Success, ())
             };
-            let (end, value) = world.driver().run(&mut call, entropy, |until| attempt(until)).await;
+            let (end, value) = world.driver().run(&mut call, entropy, attempt).await;
             assert_eq!((end, value), (End::Succeeded, Some(())));
         });
     }

@@ -2,6 +2,9 @@
 
 use super::{world::Executor, *};
 
+/// When each call ended, which one it was, and how.
+type Ends = Rc<RefCell<Vec<(u64, usize, End)>>>;
+
 fn one_each(seconds: u64, burst: u32) -> RateControl {
     RateControl::Fixed(RateConfig { rate: Rate { count: 1, period: Duration::from_secs(seconds) }, burst })
 }
@@ -14,7 +17,7 @@ fn outcomes<'w>(
     who: usize,
     outcomes: &'static [Outcome],
     journal: &Journal,
-    ends: &Rc<RefCell<Vec<(u64, usize, End)>>>,
+    ends: &Ends,
 ) -> impl Future<Output = ()> + 'w {
     let (journal, ends) = (journal.clone(), Rc::clone(ends));
     async move {

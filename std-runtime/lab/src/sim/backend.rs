@@ -219,7 +219,7 @@ mod tests {
         let server = Server::new("origin", "503=10%\n429=2%\n404=30%").expect("good rules");
         let mut backend = Backend::new(&server, 7, 1);
         for at in 0..100_000 {
-            let _received = backend.receive(at, 0);
+            let _sent = backend.receive(at, 0);
         }
         let Requests { arrived, accepted, throttled, down, shed, faulty } = backend.requests;
         assert_eq!((arrived, down, shed), (100_000, 0, 0));

@@ -63,13 +63,13 @@ pub(super) struct Line {
 
 impl<'w> Calls<'w> {
     /// Seats a new call.
-    pub(super) fn begin(&mut self, call: Call<'w>, client: u32, now_ns: u64) -> u32 {
+    pub(super) fn begin(&mut self, call: Call<'w>, client: u32) -> u32 {
         if let Some(place) = self.vacant.pop() {
             let seat = self.seat(place);
-            *seat = Seat::new(call, client, seat.stamp.wrapping_add(1), now_ns);
+            *seat = Seat::new(call, client, seat.stamp.wrapping_add(1));
             return place;
         }
-        self.seats.push(Seat::new(call, client, 0, now_ns));
+        self.seats.push(Seat::new(call, client, 0));
         // A place for each call that is alive: far below the 2^32 that memory would not hold.
         (self.seats.len() - 1) as u32
     }
@@ -130,7 +130,7 @@ impl<'w> Calls<'w> {
 }
 
 impl<'w> Seat<'w> {
-    fn new(call: Call<'w>, client: u32, stamp: u32, now_ns: u64) -> Self {
+    fn new(call: Call<'w>, client: u32, stamp: u32) -> Self {
         Self {
             call,
             phase: Phase::Resting,

@@ -163,7 +163,7 @@ impl<'w> Engine<'w> {
         let fleet = usize::from(self.clients[client as usize].fleet);
         let deadline = self.now().saturating_add(self.fleets[fleet].fleet.deadline);
         let call = Call::new(&self.policies[fleet], deadline);
-        let place = self.calls.begin(call, client, self.now_ns);
+        let place = self.calls.begin(call, client);
         self.fleets[fleet].report.calls.offered += 1;
         self.moment(fleet).offered += 1;
         self.enter(place)
@@ -413,6 +413,7 @@ impl<'w> Engine<'w> {
         let owner = &mut self.clients[client as usize];
         let fleet = usize::from(owner.fleet);
         self.fleets[fleet].report.calls.count(ended);
+        let is_answered = matches!(ended, Ended::Call(End::Succeeded | End::Empty | End::Refused(_)));
         match ended {
             Ended::Call(End::Succeeded) => {
                 owner.succeeded += 1;
@@ -421,7 +422,7 @@ impl<'w> Engine<'w> {
             Ended::Call(_) | Ended::PowerLost => self.moment(fleet).given_up += 1,
         }
         if let Ended::Call(_) = ended {
-            self.think(client);
+            self.think(client, is_answered);
         }
     }
 

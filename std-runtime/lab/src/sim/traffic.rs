@@ -71,10 +71,11 @@ impl Engine<'_> {
     }
 
     /// A call of this client ended: in a closed loop, the user thinks.
-    pub(super) fn think(&mut self, index: u32) {
+    pub(super) fn think(&mut self, index: u32, is_answered: bool) {
         let client = &mut self.clients[index as usize];
         if let Traffic::Closed { think, .. } = self.fleets[usize::from(client.fleet)].fleet.traffic {
-            let (at, stamp) = (self.now_ns + client.pace.span_ns(think), client.stamp);
+            let least_ns = if is_answered { 0 } else { RETURN_NS_MIN };
+            let (at, stamp) = (self.now_ns + client.pace.span_ns(think).max(least_ns), client.stamp);
             self.agenda.plan(at, Event::Thought { client: index, stamp });
         }
     }
@@ -128,6 +129,10 @@ impl Engine<'_> {
         self.set_going(usize::from(fleet), self.now_ns);
     }
 }
+
+/// A user whose call ended without an answer, perhaps at once, does not begin the next one at the same instant: one that
+/// is turned away at the door would do so for ever.
+const RETURN_NS_MIN: u64 = 1_000_000;
 
 fn is_over(until: Option<Duration>, now_ns: u64) -> bool {
     until.is_some_and(|until| now_ns >= ns(until))

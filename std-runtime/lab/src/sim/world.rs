@@ -83,7 +83,7 @@ pub enum Traffic {
     Closed {
         /// Of one client, at least 1; at most 1,000,000 in the world.
         users: u32,
-        /// Between an answer and the next call.
+        /// Between an answer and the next call; at least 1 ms where there was no answer.
         think: Delay,
         /// How many calls a client makes in all; no end where absent. What a loss of power interrupts is called again.
         calls: Option<u64>,
@@ -241,7 +241,7 @@ impl World {
         in_range(world, "length / step", steps, (1, 100_000), "at most 100000 steps: make the step longer")?;
         in_range(world, "number of servers", self.servers.len(), (1, 1_000), "describe 1 to 1000")?;
         in_range(world, "number of fleets", self.fleets.len(), (1, 1_000), "describe 1 to 1000")?;
-        in_range(world, "number of clients", self.sum(|_| 1), (1, 1_000_000), "make it 1 to 1000000")?;
+        in_range(world, "number of clients", self.sum(|_| 1), (0, 1_000_000), "make it at most 1000000")?;
         let users = self.sum(|fleet| match fleet.traffic {
             Traffic::Open { .. } => 0,
             Traffic::Closed { users, .. } => u64::from(users),
