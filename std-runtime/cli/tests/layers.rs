@@ -21,7 +21,7 @@ fn named<'a>(packages: &'a [Value], name: &str) -> &'a Value {
 }
 
 /// What a package is built with; what only its tests need may point anywhere below.
-fn dependencies<'a>(package: &'a Value) -> impl Iterator<Item = &'a Value> {
+fn dependencies(package: &Value) -> impl Iterator<Item = &Value> {
     package["dependencies"].as_array().expect("a list").iter().filter(|dependency| dependency["kind"] != "dev")
 }
 

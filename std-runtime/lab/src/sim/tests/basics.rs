@@ -151,7 +151,7 @@ fn a_world_that_makes_no_sense_is_told_what_to_change() {
     let check = |change: &dyn Fn(&mut World)| {
         let mut world = world(1, 10, "", fleet());
         change(&mut world);
-        world.run().err().expect("nonsense").to_string()
+        world.run().expect_err("nonsense").to_string()
     };
     let of = |mention: &str, change: &dyn Fn(&mut World)| {
         let error = check(change);
