@@ -88,6 +88,10 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Result<Vec<Entry>, DirectoryError> {
     if !entries.windows(2).all(ordered) {
         return Err(DirectoryError::Order);
     }
+    // So that whoever goes through a run cannot step beyond the last number.
+    if entries.iter().any(|entry| entry.id.checked_add(entry.run.into()).is_none()) {
+        return Err(DirectoryError::Overflow);
+    }
     if entries.iter().any(|entry| entry.length == 0) {
         return Err(DirectoryError::NoBytes);
     }
