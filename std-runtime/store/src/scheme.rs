@@ -51,7 +51,7 @@ pub const SPELLINGS: [(&str, &str); 9] = [
 /// ```
 /// let template = tidegate_store::scheme::template("https://tiles.test/{q}.jpg")?;
 /// let mut url = String::new();
-/// template.expand(3, 3, 5, &mut url);
+/// template.expand(tidegate_core::TileId::new(3, 3, 5)?, &mut url);
 /// assert_eq!(url, "https://tiles.test/213.jpg");
 /// # Ok::<(), tidegate::template::TemplateError>(())
 /// ```
