@@ -51,7 +51,7 @@ pub const SPELLINGS: [(&str, &str); 9] = [
 /// ```
 /// let template = tidegate_store::scheme::template("https://tiles.test/{q}.jpg")?;
 /// let mut url = String::new();
-/// template.expand(tidegate_core::TileId::new(3, 3, 5)?, &mut url);
+/// template.expand(tidegate_core::TileId::new(3, 3, 5).expect("a tile"), &mut url);
 /// assert_eq!(url, "https://tiles.test/213.jpg");
 /// # Ok::<(), tidegate::template::TemplateError>(())
 /// ```
@@ -72,7 +72,7 @@ const HALF_WORLD_M: f64 = 20_037_508.342_789_244;
 ///
 /// ```
 /// # use tidegate_store::{TileId, scheme::bbox_m};
-/// let [west, south, east, north] = bbox_m(TileId::new(11, 327, 791)?);
+/// let [west, south, east, north] = bbox_m(TileId::new(11, 327, 791).expect("a tile"));
 /// assert_eq!((west, south), (-13638811.83098057, 4539747.983913189));
 /// assert_eq!((east, north), (-13619243.951739565, 4559315.863154193));
 /// # Ok::<(), tidegate_store::TileError>(())

@@ -11,7 +11,7 @@ use super::query::{encoded, with_query};
 /// let wms = Wms { layers: "roads,rivers".to_owned(), ..Wms::default() };
 /// let template = template(&wms.template("https://maps.test/wms"))?;
 /// let mut url = String::new();
-/// template.expand(tidegate_core::TileId::new(1, 0, 0)?, &mut url);
+/// template.expand(tidegate_core::TileId::new(1, 0, 0).expect("a tile"), &mut url);
 /// assert_eq!(
 ///     url,
 ///     "https://maps.test/wms?SERVICE=WMS&VERSION=1.3.0&REQUEST=GetMap&LAYERS=roads,rivers&STYLES=&CRS=EPSG:3857\

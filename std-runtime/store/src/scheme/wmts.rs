@@ -9,7 +9,7 @@ use super::query::{encoded, with_query};
 /// let wmts = Wmts { layer: "topo".to_owned(), ..Wmts::default() };
 /// let template = template(&wmts.key_value("https://maps.test/wmts"))?;
 /// let mut url = String::new();
-/// template.expand(tidegate_core::TileId::new(3, 1, 2)?, &mut url);
+/// template.expand(tidegate_core::TileId::new(3, 1, 2).expect("a tile"), &mut url);
 /// assert_eq!(
 ///     url,
 ///     "https://maps.test/wmts?service=WMTS&request=GetTile&version=1.0.0&layer=topo&style=default&format=image/png\
