@@ -52,13 +52,14 @@ impl Stop {
         }
     }
 
-    /// The output of `work`, or `None` where the stop comes first.
+    /// The output of `work`, or `None` where the stop comes first. Once a stop was asked for, `work` is not even looked at:
+    /// it might begin something.
     pub async fn or<T>(&self, extent: Extent, work: impl Future<Output = T>) -> Option<T> {
-        smol::future::or(async { Some(work.await) }, async {
+        let stopped = async {
             self.asked(extent).await;
             None
-        })
-        .await
+        };
+        smol::future::or(stopped, async { Some(work.await) }).await
     }
 }
 
@@ -77,6 +78,8 @@ mod tests {
             };
             assert_eq!(stop.or(Extent::Drain, ask).await, None);
             assert!(!stop.is_asked(Extent::Abort), "draining does not abort");
+            assert_eq!(stop.or(Extent::Drain, async { 1 }).await, None, "nothing is begun any more");
+            assert_eq!(stop.or(Extent::Abort, async { 1 }).await, Some(1));
             stop.ask(Extent::Abort);
             stop.ask(Extent::Drain);
             stop.asked(Extent::Abort).await;

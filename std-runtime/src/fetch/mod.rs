@@ -8,6 +8,7 @@
 
 mod attempt;
 mod report;
+mod slots;
 mod stream;
 
 pub(crate) use report::BARRED;
@@ -19,10 +20,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use async_lock::{Semaphore, SemaphoreGuardArc};
 use smol::Executor;
 use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
 
+use self::slots::{Slot, Slots};
 use crate::{
     clock::{Chance, SystemClock},
     stop::{Extent, Stop},
@@ -69,7 +70,7 @@ struct Shared<T, C> {
     /// How many streams and single tiles were begun: each is a run of its own in correlation ids.
     runs: AtomicU64,
     /// One for each body that may be held.
-    slots: Arc<Semaphore>,
+    slots: Slots,
     slot_count: usize,
     stop: Stop,
 }
@@ -86,7 +87,7 @@ where
     /// A fetcher of these parts. `concurrency` is the most attempts that the gate can ever admit at once.
     pub fn new(parts: Parts<T, C>, concurrency: u16) -> Self {
         let slot_count = usize::from(concurrency.max(1));
-        let slots = Arc::new(Semaphore::new(slot_count));
+        let slots = Slots::new(slot_count);
         Self { shared: Arc::new(Shared { parts, runs: AtomicU64::new(0), slots, slot_count, stop: Stop::new() }) }
     }
 
@@ -176,12 +177,7 @@ where
     }
 
     /// Runs one tile to its end. The guard holds the place of its body.
-    async fn fetch(
-        &self,
-        id: CorrelationId,
-        tile: TileId,
-        deadline: Instant,
-    ) -> (TileReport, Option<SemaphoreGuardArc>) {
+    async fn fetch(&self, id: CorrelationId, tile: TileId, deadline: Instant) -> (TileReport, Option<Slot>) {
         let clock = self.parts.upstream.clock();
         let asked_at = clock.now();
         let mut report = not_begun(id, tile);
@@ -203,12 +199,12 @@ where
         call: &mut Call<'_>,
         report: &mut TileReport,
         first_grant: &mut Option<Instant>,
-    ) -> (End, Option<SemaphoreGuardArc>) {
+    ) -> (End, Option<Slot>) {
         let driver = self.parts.upstream.driver();
         let clock = self.parts.upstream.clock();
         loop {
             // A place for the body before one at the gate: whoever is admitted can receive at once.
-            let Some(slot) = self.stop.or(Extent::Drain, self.slots.acquire_arc()).await else {
+            let Some(slot) = self.stop.or(Extent::Drain, self.slots.acquire()).await else {
                 return (End::Cancelled, None);
             };
             let permit = match self.stop.or(Extent::Drain, driver.admit(call)).await {

@@ -5,17 +5,17 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use async_lock::{Semaphore, SemaphoreGuardArc};
+use async_lock::Semaphore;
 use smol::{Executor, Task, channel};
 use tidegate_core::{Instant, TileId, drive::Clock};
 
-use super::{ALIVE_PER_SLOT, CorrelationId, Shared, TileReport};
+use super::{ALIVE_PER_SLOT, CorrelationId, Shared, Slot, TileReport};
 use crate::{stop::Extent, transport::Transport};
 
 /// Reports in the order of their arrival. Dropping it drops whatever is under way.
 #[derive(Debug)]
 pub struct TileStream {
-    reports: channel::Receiver<(TileReport, Option<SemaphoreGuardArc>)>,
+    reports: channel::Receiver<(TileReport, Option<Slot>)>,
     begun: Arc<AtomicU64>,
     run: u32,
     /// Takes tiles and begins calls; dropped, it drops them all.
@@ -65,7 +65,7 @@ async fn feed<T, C>(
     executor: Arc<Executor<'static>>,
     tiles: impl Iterator<Item = (CorrelationId, TileId)> + Send + 'static,
     deadline: Instant,
-    sender: channel::Sender<(TileReport, Option<SemaphoreGuardArc>)>,
+    sender: channel::Sender<(TileReport, Option<Slot>)>,
     begun: Arc<AtomicU64>,
 ) where
     T: Transport,
