@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod runtime;
 pub mod stop;
 pub mod template;
+pub mod testing;
 pub mod transport;
 pub mod upstream;
 pub mod verify;

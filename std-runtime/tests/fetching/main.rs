@@ -1,0 +1,7 @@
+//! Fetching through the gate, on virtual time and without a network.
+
+mod ends;
+mod many;
+mod stories;
+mod support;
+mod upstream;
