@@ -14,7 +14,7 @@ from common import binary, check, environment, mock
 WARM_UP_S, MEASURED_S = 10, 60
 
 for limit in [int(argument) for argument in sys.argv[1:]] or [20, 50, 200]:
-    rules = [f"--fault=rate={limit}/s,burst=5", "--fault=latency=uniform:5ms..80ms"]
+    rules = [f"--fault=rate={limit}/s,burst=5,retry-after=none", "--fault=latency=uniform:5ms..80ms"]
     with mock("--synthetic", 1000, *rules) as server:
         command = [binary(), "bench", "--preset", "bulk", "--max-concurrency", 50, "--max-zoom", 12]
         command += ["--tile-count", limit * 300, "--retries", 254, "--url-template", server.template, "--seed", 7]
