@@ -43,8 +43,10 @@ impl<const SIZE: usize> Sorter<SIZE> {
     }
 
     pub(crate) fn push(&mut self, record: [u8; SIZE]) -> io::Result<()> {
+        // All at once: growing step by step would leave holes behind in the heap. What is not used is not backed.
+        self.buffer.reserve_exact(BUFFER_BYTES / SIZE - self.buffer.len());
         self.buffer.push(record);
-        if self.buffer.len() * SIZE < BUFFER_BYTES {
+        if self.buffer.len() < BUFFER_BYTES / SIZE {
             return Ok(());
         }
         self.write_run()?;

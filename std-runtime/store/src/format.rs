@@ -1,10 +1,8 @@
 //! What tiles are made of: told by their first bytes, named as each kind of archive names it.
 
 use std::borrow::Cow;
-use std::io::Write;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// What the tiles of an archive are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +92,46 @@ impl TileFormat {
 
 /// `bytes` as a gzip stream. The same bytes give the same stream: no time and no name in it.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    written.unwrap_or_else(|error| unreachable!("a vector takes every write: {error}"))
+    Gzip::new().pack(bytes)
+}
+
+/// Makes one gzip stream after the other with the same 380 KB of memory. To take and give it back for each of many
+/// streams would tear holes into the heap.
+pub(crate) struct Gzip(Compress);
+
+impl Gzip {
+    pub(crate) fn new() -> Self {
+        Self(Compress::new(Compression::default(), false))
+    }
+
+    pub(crate) fn pack(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.0.reset();
+        // RFC 1952: deflate, no flags, no time, unknown system.
+        let mut out = vec![GZIP_MAGIC[0], GZIP_MAGIC[1], 8, 0, 0, 0, 0, 0, 0, 255];
+        loop {
+            out.reserve(bytes.len() / 2 + 64);
+            let rest = bytes.get(self.0.total_in() as usize..).unwrap_or_default();
+            match self.0.compress_vec(rest, &mut out, FlushCompress::Finish) {
+                Ok(Status::Ok | Status::BufError) => {}
+                Ok(Status::StreamEnd) => break,
+                Err(error) => unreachable!("compressing memory to memory does not fail: {error}"),
+            }
+        }
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        out.extend_from_slice(&crc.sum().to_le_bytes());
+        // Modulo 2^32, says the specification.
+        out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        out
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
     use super::*;
 
     #[test]
@@ -126,6 +157,17 @@ mod tests {
             assert_eq!(TileFormat::from_pmtiles_code(format.pmtiles_code()), format);
         }
         assert_eq!(TileFormat::from_mbtiles_name("jpeg"), TileFormat::Jpeg);
+    }
+
+    #[test]
+    fn what_is_gzipped_unpacks_to_the_same_one_stream_after_the_other() {
+        let mut gzip = Gzip::new();
+        let noise = |length: u32| (0..length).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect::<Vec<_>>();
+        for bytes in [Vec::new(), b"a".to_vec(), vec![0; 200_000], noise(200_000), noise(77)] {
+            let mut unpacked = Vec::new();
+            GzDecoder::new(&gzip.pack(&bytes)[..]).read_to_end(&mut unpacked).unwrap();
+            assert!(unpacked == bytes, "{} bytes", bytes.len());
+        }
     }
 
     #[test]

@@ -83,6 +83,10 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Result<Vec<Entry>, DirectoryError> {
         };
         behind = Some(entry.offset.checked_add(entry.length.into()).ok_or(DirectoryError::Overflow)?);
     }
+    // So that whoever goes through a run cannot step beyond the last number.
+    if entries.iter().any(|entry| entry.id.checked_add(entry.run.into()).is_none()) {
+        return Err(DirectoryError::Overflow);
+    }
     let ordered =
         |pair: &[Entry]| pair[0].id.checked_add(pair[0].run.max(1).into()).is_some_and(|end| end <= pair[1].id);
     if !entries.windows(2).all(ordered) {

@@ -16,7 +16,7 @@ use super::log::{Blob, Record};
 use crate::TileId;
 use crate::extent::Extent;
 use crate::extsort::{Sorted, Sorter};
-use crate::format::{TileFormat, gzip};
+use crate::format::{Gzip, TileFormat, gzip};
 use crate::layers::Layers;
 use crate::metadata::Metadata;
 use crate::pmtiles::{
@@ -250,12 +250,13 @@ impl Directories {
 
 /// Writes directories of `leaf_entries` entries each; returns the entries that lead to them.
 fn write_leaves(tiles: &mut Sorted<20>, leaf_entries: usize, leaves: &mut File) -> io::Result<Vec<Entry>> {
+    let mut gzip = Gzip::new();
     let (mut pointers, mut leaf, mut offset) = (Vec::new(), Vec::new(), 0);
     let mut entries = runs(tiles)?.peekable();
     while let Some(entry) = entries.next() {
         leaf.push(entry?);
         if leaf.len() == leaf_entries || entries.peek().is_none() {
-            let bytes = gzip(&encode(&leaf));
+            let bytes = gzip.pack(&encode(&leaf));
             leaves.write_all(&bytes)?;
             let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
             pointers.push(Entry { id: leaf[0].id, offset, length, run: 0 });
