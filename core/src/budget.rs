@@ -110,6 +110,7 @@ pub struct Exhausted {
 /// assert_eq!((0..5).filter(|_| budget.try_withdraw(now).is_ok()).count(), 3);
 /// ```
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone, Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RetryBudget {
     /// When the reserve has one retry.

@@ -139,3 +139,8 @@ pub use trace::Traced;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+#[cfg(test)]
+extern crate std;
+#[cfg(test)]
+mod tests;

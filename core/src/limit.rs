@@ -103,10 +103,11 @@ pub enum Load {
 
 /// A place for one call, to be handed back with what came of it. Not `Clone`: one call, one place.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone, Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "settle it, or its place is lost"]
 pub struct Slot {
-    cuts: u8,
+    pub(crate) cuts: u8,
 }
 
 /// All places are taken.
@@ -136,6 +137,7 @@ pub struct Full {
 /// assert!(limit.try_acquire().is_ok());
 /// ```
 #[derive(Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(Clone))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConcurrencyLimit {
     limit: u16,

@@ -9,6 +9,7 @@ use crate::time::Instant;
 /// Not `Clone`: one attempt, one outcome. A ticket that is dropped is not lost for good: its place is free again when its
 /// lease ends. A ticket that comes back after that, or to another gate, changes nothing.
 #[derive(Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(Clone))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "settle it with what came of the attempt: otherwise its place stays taken until its lease ends"]
 pub struct Ticket {

@@ -84,6 +84,7 @@ pub enum BreakerState {
 
 /// Leave to send one call, to be handed back with what came of it. Not `Clone`: one call, one result.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone, Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "settle it, or the breaker learns nothing and a probe's place stays taken until its lease ends"]
 pub struct Pass {
@@ -164,6 +165,7 @@ pub enum Rejected {
 /// assert_eq!(breaker.try_acquire(now).unwrap_err(), rejected);
 /// ```
 #[derive(Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(Clone))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CircuitBreaker<W = CallWindow> {
     pub(crate) state: BreakerState,

@@ -150,6 +150,7 @@ impl fmt::Display for End {
 /// assert_eq!((end, call.attempts()), (End::Succeeded, 2));
 /// ```
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone, Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Call<'p> {
     policy: &'p CallPolicy,

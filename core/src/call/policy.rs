@@ -60,6 +60,7 @@ impl core::error::Error for CallError {}
 
 /// How often and how patiently a call tries: without state, shared by all calls that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CallPolicy {
     pub(super) backoff: Backoff,

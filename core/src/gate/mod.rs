@@ -63,6 +63,7 @@ pub trait Gatekeeper {
 /// }
 /// ```
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone, Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gate<W = CallWindow> {
     limiter: RateLimiter,

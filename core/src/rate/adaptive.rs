@@ -42,6 +42,7 @@ use crate::time::{Instant, nanos};
 
 /// How an [`AdaptiveRate`] adapts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AdaptiveKind {
     /// Seeks the limit and stays near it.
@@ -205,6 +206,7 @@ pub struct Grant {
 
 /// What adapts a limiter: kept apart from it so that a gate has one limiter, adaptive or not. 32 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Adaptation {
     /// The interval at the last cut; zero before the first.

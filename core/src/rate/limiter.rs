@@ -141,6 +141,7 @@ pub(crate) struct Shortage {
 /// assert_eq!(limiter.try_acquire(now, 3), Pacing::Never { burst: 2 });
 /// ```
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone, Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RateLimiter {
     /// The earliest instant at which one cell conforms; signed, since a full burst reaches back before the origin.
