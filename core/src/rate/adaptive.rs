@@ -8,17 +8,18 @@
 //! refused requests against the client need a fixed one.
 //!
 //! # Seeking (the default)
-//! Works on the interval `t` between requests. `dt` is the time's worth of requests since the last step, in units of
-//! 2^20 ns: growth follows use, so a client that rests learns nothing.
+//! Works on the interval `t` between requests. Each success adds its time's worth `min(t, 67 ms)`; for each 134 ms of it,
+//! `dt` in units of 2^20 ns, there is a step. So growth follows use: a client that rests learns nothing, and one below 15
+//! a second learns slowly.
 //!
 //! | phase | step, each 134 ms of use |
 //! |---|---|
 //! | never cut | `t −= t·dt / 2^11` (e-fold in 2.1 s) |
 //! | slower than at the last cut | `t −= (t − t_cut)·dt / 2^12 + t·dt / 2^17` (towards it) |
-//! | faster than that | `t −= t·dt / 2^max(17 − calm/8, 12)` (carefully, then bolder) |
+//! | faster than that | `t −= t·dt / 2^max(17 − calm/8, 12)` (carefully, then bolder; `calm` counts these steps) |
 //!
 //! A cut happens on a refusal if at least two requests, and more than one in `tolerance`, were refused since the last
-//! cut; at most once a second and only for a request sent since the last cut (one cut per flight). It is proportional:
+//! cut; at most once in 1.07 s and only for a request sent since the last cut (one cut per flight). It is proportional:
 //!
 //! | refused, of those accepted | longer interval |
 //! |---|---|
@@ -27,13 +28,20 @@
 //! | up to twice | `t += t/2` |
 //! | more | `t += t` |
 //!
-//! A cut also spends the burst, and nothing grows for the second after it. The shape follows CUBIC (RFC 9438): fast far
-//! from the last cut, slow near it; deviations: integers only, no cube root, and a tolerance for refusals that have
-//! nothing to do with the rate.
+//! A cut also spends the burst, and nothing grows for 1.07 s after it: a server that counts by the second refuses all
+//! that comes until its second is over, which is many short flights. The shape follows CUBIC (RFC 9438): fast far from
+//! the last cut, slow near it; deviations: integers only, no cube root, and a tolerance for refusals that have nothing
+//! to do with the rate.
+//!
+//! In the simulator, with 50 at once, latencies of 5 to 80 ms and the default settings, at limits of 20, 50 and 200 a
+//! second that servers count in fixed or sliding windows or in buckets, it gets at least 94 % of the limit and under 4 % of
+//! its requests are refused, in the worst of 8 seeds over a minute after the first 10 s; at 5 a second, a tenth of where it
+//! starts, 90 % and 5 %. With 2 % of refusals that have nothing to do with the rate it gets more than 200 a second.
 //!
 //! # AIMD
 //! Multiplicative both ways, as popular clients do: 10 % faster after more than 10 successes, half at each refusal (once
-//! per flight). Kept for comparison; at a limit of 50/s it wastes up to half of what the seeking kind gets.
+//! per flight). Kept for comparison: at 50 a second in fixed windows it gets less than 35 % of the limit, since the refusals
+//! of the rest of a second are several flights.
 
 use core::{fmt, time::Duration};
 
@@ -387,7 +395,7 @@ impl Adaptation {
     }
 }
 
-/// At most one cut in this time, and no growth for as long after one: about the second by which servers count.
+/// At most one cut in this time, 1.07 s, and no growth for as long after one: the second by which servers count.
 const REST_NS: u64 = 1 << 30;
 /// What one success adds to the time's worth of use at most: 67 ms.
 const GATHER_NS_MAX: u64 = 1 << 26;
@@ -399,3 +407,6 @@ const CATCH_UP_NS_MAX: u64 = 60 * 1_000_000_000;
 
 const _: () = assert!(size_of::<Adaptation>() == 32);
 const _: () = assert!(size_of::<AdaptiveRate>() == 64);
+
+#[cfg(test)]
+mod tests;
