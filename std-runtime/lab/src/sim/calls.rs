@@ -17,6 +17,7 @@ pub(super) struct Seat<'w> {
     pub(super) station: u32,
     /// Which of its client's servers it asks, by number.
     pub(super) choice: u8,
+    pub(super) began_ns: u64,
     /// It must not ask again before, because a server said so.
     pub(super) hinted_ns: u64,
     /// When it wants to be looked at, and when the earliest of its timers goes off.
@@ -63,13 +64,13 @@ pub(super) struct Line {
 
 impl<'w> Calls<'w> {
     /// Seats a new call.
-    pub(super) fn begin(&mut self, call: Call<'w>, client: u32) -> u32 {
+    pub(super) fn begin(&mut self, call: Call<'w>, client: u32, now_ns: u64) -> u32 {
         if let Some(place) = self.vacant.pop() {
             let seat = self.seat(place);
-            *seat = Seat::new(call, client, seat.stamp.wrapping_add(1));
+            *seat = Seat::new(call, client, seat.stamp.wrapping_add(1), now_ns);
             return place;
         }
-        self.seats.push(Seat::new(call, client, 0));
+        self.seats.push(Seat::new(call, client, 0, now_ns));
         // A place for each call that is alive: far below the 2^32 that memory would not hold.
         (self.seats.len() - 1) as u32
     }
@@ -130,7 +131,7 @@ impl<'w> Calls<'w> {
 }
 
 impl<'w> Seat<'w> {
-    fn new(call: Call<'w>, client: u32, stamp: u32) -> Self {
+    fn new(call: Call<'w>, client: u32, stamp: u32, now_ns: u64) -> Self {
         Self {
             call,
             phase: Phase::Resting,
@@ -138,6 +139,7 @@ impl<'w> Seat<'w> {
             client,
             station: NOBODY,
             choice: 0,
+            began_ns: now_ns,
             hinted_ns: 0,
             wake_ns: u64::MAX,
             timer_ns: u64::MAX,
@@ -169,5 +171,54 @@ impl Line {
 
     pub(super) fn length(&self) -> u32 {
         self.length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use tidegate_core::{CallConfig, CallPolicy, Instant};
+
+    use super::*;
+    use crate::sim::dice::Dice;
+
+    #[test]
+    fn lines_keep_the_order_of_a_list_whoever_leaves() {
+        let policy = CallPolicy::new(CallConfig::DEFAULT).expect("valid");
+        let mut dice = Dice::of(1, "calls", "test", 0);
+        let (mut calls, mut line, mut list) = (Calls::default(), Line::EMPTY, VecDeque::new());
+        for step in 0..20_000 {
+            if list.len() < 5 && dice.below(2) == 0 {
+                let place = calls.begin(Call::new(&policy, Instant::MAX), 0, 0);
+                calls.enter(&mut line, place);
+                list.push_back(place);
+            } else if !list.is_empty() {
+                let at = dice.below(list.len() as u64) as usize;
+                let place = list.remove(at).expect("in range");
+                calls.leave(&mut line, place);
+                calls.end(place);
+            }
+            assert_eq!((line.head(), line.length() as usize), (list.front().copied(), list.len()), "step {step}");
+        }
+        let mut order = Vec::new();
+        while let Some(head) = line.head() {
+            order.push(head);
+            calls.leave(&mut line, head);
+        }
+        assert!(order.iter().eq(&list), "{order:?} is not {list:?}");
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_is_not_taken_for_the_one_before() {
+        let policy = CallPolicy::new(CallConfig::DEFAULT).expect("valid");
+        let mut calls = Calls::default();
+        let place = calls.begin(Call::new(&policy, Instant::MAX), 0, 0);
+        let stamp = calls.seat(place).stamp;
+        assert!(calls.current(place, stamp).is_some());
+        calls.end(place);
+        assert_eq!(calls.begin(Call::new(&policy, Instant::MAX), 1, 0), place);
+        assert!(calls.current(place, stamp).is_none());
+        assert_eq!(calls.alive().count(), 1);
     }
 }

@@ -1,8 +1,8 @@
 //! The run: one event after another, through the real gates and calls.
 //!
 //! The rules are those of the core's driver: calls wait in one line per gate, only the head asks, every settle lets the
-//! head ask again, and whoever leaves the head lets the next one ask. A call backs off outside the line and then goes to
-//! its end.
+//! head ask again, and whoever leaves the head lets the next one ask. A call backs off outside the line, and so does a retry
+//! at its head that has no budget; then it goes to the end.
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::backend::Backend;
 use super::calls::{Calls, Line, Phase};
 use super::dice::Dice;
 use super::report::{Ended, FleetReport, Moment, Report, ServerReport};
+use super::samples::Samples;
 use super::trace::Trace;
 use super::watch::{Breach, Watch};
 use super::world::{Fleet, World};
@@ -163,7 +164,7 @@ impl<'w> Engine<'w> {
         let fleet = usize::from(self.clients[client as usize].fleet);
         let deadline = self.now().saturating_add(self.fleets[fleet].fleet.deadline);
         let call = Call::new(&self.policies[fleet], deadline);
-        let place = self.calls.begin(call, client);
+        let place = self.calls.begin(call, client, self.now_ns);
         self.fleets[fleet].report.calls.offered += 1;
         self.moment(fleet).offered += 1;
         self.enter(place)
@@ -272,13 +273,22 @@ impl<'w> Engine<'w> {
         }
     }
 
-    /// Stays in the line until `until`, or goes to another server where this one is down. True where it went.
+    /// Stays in the line until `until`; goes to another server where this one is down, or aside where the head's retry has no
+    /// budget: true.
     fn wait(&mut self, place: u32, until: Instant, why: Why) -> Result<bool, Breach> {
         let station = self.calls.seat(place).station as usize;
         let servers = self.fleets[usize::from(self.stations[station].fleet)].fleet.servers.len();
         if servers > 1 && is_down(why) && self.choose(place)? != station {
             self.calls.leave(&mut self.stations[station].line, place);
             self.enter(place)?;
+            return Ok(true);
+        }
+        if matches!(why, Why::Budget { .. }) && self.stations[station].line.is_head(place) {
+            self.calls.leave(&mut self.stations[station].line, place);
+            let seat = self.calls.seat(place);
+            let _waiting = seat.turn(Phase::Resting);
+            seat.wake_ns = until.as_nanos();
+            self.set_timer(place);
             return Ok(true);
         }
         let seat = self.calls.seat(place);
@@ -381,7 +391,7 @@ impl<'w> Engine<'w> {
         let index = seat.station as usize;
         self.asked = index;
         let station = &mut self.stations[index];
-        let was_probe = ticket.is_probe();
+        let (was_probe, age) = (ticket.is_probe(), ticket.age(now));
         let next = seat.call.settle(now, &mut station.gate, ticket, outcome, client.luck.entropy());
         if let Outcome::Throttled { retry_after: Some(hint) } = outcome {
             seat.hinted_ns = now.saturating_add(hint).as_nanos();
@@ -393,7 +403,11 @@ impl<'w> Engine<'w> {
         }
         self.stations[index].watch_settled(now, was_probe, era, outcome)?;
         self.trace.settled(place, outcome);
-        self.fleets[fleet].report.attempts.count(outcome);
+        let report = &mut self.fleets[fleet].report;
+        report.attempts.count(outcome);
+        if outcome == Outcome::Success {
+            report.answer_latency.add_ns(ns(age));
+        }
         let moment = self.moment(fleet);
         match outcome {
             Outcome::Throttled { .. } => moment.throttled += 1,
@@ -408,7 +422,8 @@ impl<'w> Engine<'w> {
 
     /// A call is over.
     pub(super) fn end(&mut self, place: u32, ended: Ended) {
-        let client = self.calls.seat(place).client;
+        let seat = self.calls.seat(place);
+        let (client, taken_ns) = (seat.client, self.now_ns - seat.began_ns);
         self.calls.end(place);
         let owner = &mut self.clients[client as usize];
         let fleet = usize::from(owner.fleet);
@@ -417,6 +432,7 @@ impl<'w> Engine<'w> {
         match ended {
             Ended::Call(End::Succeeded) => {
                 owner.succeeded += 1;
+                self.fleets[fleet].report.latency.add_ns(taken_ns);
                 self.moment(fleet).succeeded += 1;
             }
             Ended::Call(_) | Ended::PowerLost => self.moment(fleet).given_up += 1,
@@ -535,6 +551,8 @@ impl<'w> Engine<'w> {
                 calls: Default::default(),
                 attempts: Default::default(),
                 opened: 0,
+                latency: Samples::default(),
+                answer_latency: Samples::default(),
                 steps: vec![Moment::default(); steps],
                 succeeded_by_client: Vec::new(),
             },

@@ -51,6 +51,7 @@ mod dice;
 mod engine;
 mod reply;
 mod report;
+mod samples;
 mod trace;
 mod traffic;
 mod watch;
@@ -58,6 +59,7 @@ mod world;
 
 pub use engine::Violation;
 pub use report::{AttemptCounts, CallCounts, FleetReport, Moment, Report, Requests, ServerReport, Step};
+pub use samples::Samples;
 pub use watch::Breach;
 pub use world::{Episode, Fleet, Link, Restart, Server, Traffic, World, WorldError};
 

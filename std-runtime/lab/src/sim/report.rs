@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tidegate_core::{End, Outcome};
 
+use super::samples::Samples;
+
 /// What came of a run. The same world gives the same report, to the last bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -34,6 +36,10 @@ pub struct FleetReport {
     pub attempts: AttemptCounts,
     /// How often a breaker of its gates opened.
     pub opened: u64,
+    /// How long calls took that succeeded, from their beginning: waiting and backing off included.
+    pub latency: Samples,
+    /// How long their last attempts took, from their admission.
+    pub answer_latency: Samples,
     /// One for each step of time.
     pub steps: Vec<Moment>,
     /// Calls that succeeded, for each client.

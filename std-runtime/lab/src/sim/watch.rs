@@ -257,3 +257,153 @@ impl Watch {
 fn since_ns(now: Instant, earlier: Instant) -> u64 {
     now.as_nanos().saturating_sub(earlier.as_nanos())
 }
+
+#[cfg(test)]
+mod tests {
+    //! A watch that never barks proves nothing: here gates do one thing and their watches are told another.
+
+    use std::time::Duration;
+
+    use tidegate_core::limit::LimitConfig;
+    use tidegate_core::rate::{Rate, RateConfig};
+    use tidegate_core::{Admission, Entropy, Try};
+
+    use super::*;
+
+    const NOW: Instant = Instant::from_secs(10);
+    const FREE: GateConfig = GateConfig { rate: RateControl::Unlimited, ..GateConfig::DEFAULT };
+
+    struct Beat {
+        gate: Gate,
+        watch: Watch,
+        /// What the watch is told about the gate.
+        told: GateConfig,
+    }
+
+    impl Beat {
+        fn new(told: GateConfig) -> Self {
+            Self { gate: Gate::new(FREE).expect("valid"), watch: Watch::new(NOW), told }
+        }
+
+        fn admit(&mut self, now: Instant, is_retry: bool) -> Result<Ticket, Breach> {
+            let before = Before { limit: self.told.limit.start.min(self.gate.limit()) };
+            let Admission::Go(ticket) = self.gate.poll(now, Try::First) else { panic!("the gate refused") };
+            self.watch.admitted(now, &self.gate, &self.told, before, &ticket, is_retry).map(|()| ticket)
+        }
+
+        fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome) -> Result<(), Breach> {
+            let was_probe = ticket.is_probe();
+            self.gate.settle(now, ticket, outcome, Entropy::new(7));
+            self.watch.settled(now, &self.gate, was_probe, self.watch.era, outcome)
+        }
+    }
+
+    #[test]
+    fn it_is_quiet_while_all_is_well() {
+        let mut beat = Beat::new(FREE);
+        for _ in 0..100 {
+            let ticket = beat.admit(NOW, false).expect("well");
+            beat.settle(NOW, ticket, Outcome::Success).expect("well");
+        }
+    }
+
+    #[test]
+    fn it_sees_more_in_flight_than_may_be() {
+        let mut beat = Beat::new(GateConfig { limit: LimitConfig::fixed(1), ..FREE });
+        let _first = beat.admit(NOW, false).expect("well");
+        assert_eq!(beat.admit(NOW, false), Err(Breach::OverLimit { in_flight: 1, limit: 1 }));
+    }
+
+    #[test]
+    fn it_sees_a_gate_that_miscounts() {
+        let mut beat = Beat::new(FREE);
+        let ticket = beat.admit(NOW, false).expect("well");
+        // The gate is never told, as if it had forgotten.
+        drop(ticket);
+        let forgotten = beat.watch.settled(NOW, &beat.gate, false, 0, Outcome::Success);
+        assert_eq!(forgotten, Err(Breach::Miscounted { counted: 1, seen: 0 }));
+    }
+
+    #[test]
+    fn it_sees_an_attempt_through_an_open_breaker_and_a_pause() {
+        let later = Instant::from_secs(11);
+        let mut beat = Beat::new(FREE);
+        beat.watch.open_until = later;
+        assert_eq!(beat.admit(NOW, false), Err(Breach::WhileOpen { early_ns: 1_000_000_000 }));
+        let mut beat = Beat::new(FREE);
+        beat.watch.paused_until = later;
+        assert_eq!(beat.admit(NOW, false), Err(Breach::WhilePaused { early_ns: 1_000_000_000 }));
+    }
+
+    #[test]
+    fn it_remembers_when_a_breaker_opens_and_what_a_server_asks_for() {
+        let mut beat = Beat::new(FREE);
+        let ticket = beat.admit(NOW, false).expect("well");
+        let hint = Outcome::Throttled { retry_after: Some(Duration::from_secs(3)) };
+        beat.settle(NOW, ticket, hint).expect("well");
+        assert_eq!(beat.watch.paused_until, Instant::from_secs(13));
+        let mut beat = Beat::new(FREE);
+        let tickets: Vec<Ticket> = (0..10).map(|_| beat.admit(NOW, false).expect("well")).collect();
+        tickets.into_iter().for_each(|ticket| beat.settle(NOW, ticket, Outcome::Failure).expect("well"));
+        for _ in 0..6 {
+            let ticket = beat.admit(NOW, false).expect("well");
+            beat.settle(NOW, ticket, Outcome::Failure).expect("well");
+        }
+        assert!(beat.watch.open_until > NOW, "16 failures of 16 open the default breaker");
+        assert_eq!(beat.watch.era, 1);
+    }
+
+    #[test]
+    fn it_sees_one_probe_too_many() {
+        let mut beat = Beat::new(FREE);
+        let ticket = beat.admit(NOW, false).expect("well");
+        beat.settle(NOW, ticket, Outcome::Success).expect("well");
+        beat.watch.probes_out = 1;
+        while beat.watch.era == 0 {
+            let ticket = beat.admit(NOW, false).expect("well");
+            beat.settle(NOW, ticket, Outcome::Failure).expect("well");
+        }
+        assert_eq!(beat.watch.probes_out, 0, "an era begins without probes");
+        beat.watch.probes_out = 1;
+        let after = beat.watch.open_until;
+        assert_eq!(beat.admit(after, false), Err(Breach::Probes { out: 1, probes: 1 }));
+    }
+
+    #[test]
+    fn it_sees_retries_beyond_the_budget() {
+        let mut beat = Beat::new(FREE);
+        // The reserve is 10, and two answers earn one more.
+        for _ in 0..2 {
+            let ticket = beat.admit(NOW, false).expect("well");
+            beat.settle(NOW, ticket, Outcome::Success).expect("well");
+        }
+        for _ in 0..11 {
+            let ticket = beat.admit(NOW, true).expect("well");
+            beat.settle(NOW, ticket, Outcome::Cancelled).expect("well");
+        }
+        assert_eq!(beat.admit(NOW, true), Err(Breach::OverBudget { retries: 12, answers: 2, allowed: 11 }));
+    }
+
+    #[test]
+    fn it_sees_a_rate_that_is_exceeded() {
+        let rate = RateControl::Fixed(RateConfig { rate: Rate::per_second(2), burst: 3 });
+        let mut beat = Beat::new(GateConfig { rate, ..FREE });
+        for _ in 0..3 {
+            let ticket = beat.admit(NOW, false).expect("well");
+            beat.settle(NOW, ticket, Outcome::Success).expect("well");
+        }
+        let half_a_second_later = Instant::from_millis(10_500);
+        let _fourth = beat.admit(half_a_second_later, false).expect("well");
+        assert_eq!(beat.admit(half_a_second_later, false), Err(Breach::OverRate { attempts: 5, allowed: 4 }));
+    }
+
+    #[test]
+    fn a_gate_that_is_restored_still_owes_what_it_owed() {
+        let mut watch = Watch::new(NOW);
+        watch.paused_until = Instant::from_secs(60);
+        let mut forgetful = watch.clone();
+        watch.restarted(NOW, true);
+        forgetful.restarted(NOW, false);
+        assert_eq!((watch.paused_until, forgetful.paused_until), (Instant::from_secs(60), Instant::ORIGIN));
+    }
+}

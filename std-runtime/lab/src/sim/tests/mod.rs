@@ -1,6 +1,7 @@
 //! The simulator, and the core inside it.
 
 mod basics;
+mod interplay;
 mod outage;
 mod rate;
 mod swarm;
