@@ -9,14 +9,14 @@
 
 use std::future::{Future, poll_fn};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use async_io::Timer;
 use futures_lite::future::or;
 
-use super::lock;
+use super::{Mutex, lock};
 use crate::transport::{Response, TransportError};
 
 /// One request, shared by the task that asked and the worker that runs it.
