@@ -29,7 +29,7 @@ const SCENARIOS: [(&str, fn()); 9] = [
     ("a shutdown that races with an acquire loses nothing", queue::shutdown_races_with_acquire),
     ("a reply always reaches the task that waits", reply::reaches_its_task),
     ("a client that closes ends the wait, with a reply or with that", reply::closing_ends_the_wait),
-    ("an abandoned job that never began keeps no reply", reply::abandoned_keeps_nothing),
+    ("a job that was abandoned in the queue is never sent", reply::abandoned_is_not_sent),
 ];
 
 fn main() {
