@@ -122,7 +122,8 @@ impl UrlTemplate {
         template.expand(TileId::WORLD, &mut sample);
         let uri = parse_url(sample).map_err(|_| TemplateError::Host)?;
         template.host = bare_host(uri.host().unwrap_or_default());
-        Ok(template)
+        // `http://[:2@]/` gets as far as this.
+        if template.host.is_empty() { Err(TemplateError::Host) } else { Ok(template) }
     }
 
     /// Has `{r}` ask for tiles of twice the resolution.
@@ -375,7 +376,9 @@ mod tests {
         assert_eq!(refused(""), TemplateError::NoScheme);
         assert_eq!(refused("tiles.test/{z}/{x}/{y}"), TemplateError::NoScheme);
         assert_eq!(refused("ftp://tiles.test/{z}/{x}/{y}"), TemplateError::Scheme("ftp".to_owned()));
-        for no_host in ["http://", "http:///{z}/{x}/{y}", "http://:80/{z}/{x}/{y}", "http://a.test:port/"] {
+        for no_host in
+            ["http://", "http:///{z}/{x}/{y}", "http://:80/{z}/{x}/{y}", "http://a.test:port/", "http://[:2@]/"]
+        {
             assert_eq!(refused(no_host), TemplateError::Host, "{no_host}");
         }
         assert_eq!(refused("http://a.test/{z}/{x}/{Y}"), TemplateError::Unknown("Y".to_owned()));

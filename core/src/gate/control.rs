@@ -56,7 +56,8 @@ impl Gate<CallWindow> {
     /// Changes the settings while running. What is owed stays owed and what is outstanding stays outstanding: tickets that are
     /// out settle as before, the next instant and a pause stay, what the budget saved stays up to its new cap, an open
     /// breaker stays open. More in flight than a new limit allows drains. The breaker's window starts empty, and an
-    /// adaptive rate or limit starts from its new start. The id and the breaker's mode stay.
+    /// adaptive rate or limit starts from its new start. The id and the breaker's mode stay. Where a lease
+    /// is cut to less than an 83rd, a ticket that is out and older than 83 new leases is reclaimed instead of settled.
     ///
     /// # Errors
     /// As [`Gate::new`]; nothing is changed.
