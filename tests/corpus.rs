@@ -2,7 +2,11 @@
 //!
 //! `tests/fuzz/run` looks for more.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 #[path = "fuzz/src/lib.rs"]
 #[allow(missing_docs, unreachable_pub, reason = "the library of another workspace")]
@@ -14,9 +18,9 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
     let mut played = 0;
     for entry in fs::read_dir(&folder).expect("the corpus is there") {
         let path = entry.expect("a readable folder").path();
-        // Its name is shown where it fails.
-        println!("{}", path.display());
-        run(&fs::read(&path).expect("a readable input"));
+        let input = fs::read(&path).expect("a readable input");
+        let ended = catch_unwind(AssertUnwindSafe(|| run(&input)));
+        assert!(ended.is_ok(), "{} breaks {target}", path.display());
         played += 1;
     }
     assert!(played >= 10, "only {played} inputs in {}", folder.display());

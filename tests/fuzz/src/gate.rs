@@ -47,7 +47,7 @@ impl World {
             10 => self.gate.pause_until(self.now, self.now.saturating_add(input.span())),
             11 => {
                 let (remaining, resets_in) = (input.byte().into(), input.span());
-                let limit = (input.byte() % 2 == 0).then(|| input.magnitude() as u32);
+                let limit = (input.coin()).then(|| input.magnitude() as u32);
                 self.gate.observe_quota(self.now, Quota { limit, remaining, resets_in });
             }
             12 => self.gate.set_breaker_mode(
@@ -66,7 +66,7 @@ impl World {
     }
 
     fn poll(&mut self, input: &mut Input<'_>) {
-        let attempt = if input.byte() % 2 == 0 { Try::First } else { Try::Again };
+        let attempt = if input.coin() { Try::First } else { Try::Again };
         let before = self.gate.in_flight();
         match self.gate.poll(self.now, attempt) {
             Admission::Go(ticket) => {
@@ -95,7 +95,7 @@ impl World {
         }
         let ticket = self.held.swap_remove(usize::from(input.byte()) % self.held.len());
         let late = Instant::from_nanos(self.now.as_nanos() - input.magnitude() % START.as_nanos());
-        let now = if input.byte() % 8 == 0 { late } else { self.now };
+        let now = if input.byte() & 7 == 0 { late } else { self.now };
         let before = self.gate.in_flight();
         self.gate.settle(now, ticket, input.outcome(), Entropy::new(input.magnitude() as u32));
         assert!(self.gate.in_flight() <= before, "settling one took a place");

@@ -27,6 +27,10 @@ impl Input<'_> {
         *first
     }
 
+    pub fn coin(&mut self) -> bool {
+        self.byte() & 1 == 0
+    }
+
     /// From 0 to 2^56, all magnitudes alike.
     pub fn magnitude(&mut self) -> u64 {
         let (bits, fraction) = (self.byte() % 57, self.byte());
@@ -46,7 +50,7 @@ impl Input<'_> {
             5 => Outcome::Timeout,
             6 => Outcome::Throttled { retry_after: None },
             7 => Outcome::Throttled { retry_after: Some(self.span()) },
-            8 => Outcome::Refused(if self.byte() % 2 == 0 { Refusal::Access } else { Refusal::Request }),
+            8 => Outcome::Refused(if self.coin() { Refusal::Access } else { Refusal::Request }),
             9 => Outcome::Cancelled,
             _ => Outcome::Unsent,
         }
@@ -74,16 +78,16 @@ impl Input<'_> {
                 window: window as u8,
                 calls_min: self.between(1, window),
                 failed: self.share(),
-                slow: (self.byte() % 2 == 0).then(|| self.share()),
+                slow: (self.coin()).then(|| self.share()),
                 open: BackoffConfig {
-                    growth: if self.byte() % 2 == 0 { Growth::Exponential } else { Growth::Constant },
+                    growth: if self.coin() { Growth::Exponential } else { Growth::Constant },
                     base: Duration::from_millis(base_ms),
                     cap: Duration::from_millis(base_ms * 4),
                     jitter: Jitter::Equal,
                 },
                 probes,
                 successes: self.between(1, probes.into()) as u8,
-                after_closing: if self.byte() % 2 == 0 { AfterClosing::Ramp } else { AfterClosing::FullTraffic },
+                after_closing: if self.coin() { AfterClosing::Ramp } else { AfterClosing::FullTraffic },
                 ..BreakerConfig::DEFAULT
             },
             rate: match self.byte() % 3 {
@@ -98,7 +102,7 @@ impl Input<'_> {
                 0 => LimitConfig::fixed(start),
                 _ => LimitConfig { start, floor: 1, ceiling: start + self.between(0, 30), ..LimitConfig::DEFAULT },
             },
-            budget: (self.byte() % 2 == 0).then_some(RetryBudgetConfig::POLITE),
+            budget: (self.coin()).then_some(RetryBudgetConfig::POLITE),
             slow_after: Duration::from_millis(slow_ms),
             attempt_timeout: Duration::from_millis(slow_ms + timeout_ms),
             lease: Duration::from_millis(slow_ms + timeout_ms + lease_ms),
@@ -109,7 +113,7 @@ impl Input<'_> {
     /// Settings of any kind, most of them wrong.
     pub fn any_config(&mut self) -> GateConfig {
         let sound = self.sound_config();
-        let share = |input: &mut Self| Share { part: input.byte().into(), whole: input.byte().into() };
+        let share = |input: &mut Self| Share { part: input.byte(), whole: input.byte() };
         let kind = LimitKind::Aimd { tolerated: share(self) };
         let rate = Rate { count: self.magnitude() as u32, period: self.span() };
         GateConfig {

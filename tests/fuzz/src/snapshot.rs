@@ -11,7 +11,7 @@ pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let mut bytes = [0; SNAPSHOT_BYTES];
     bytes.iter_mut().for_each(|byte| *byte = input.byte());
-    let downtime = if input.byte() % 2 == 0 { Downtime::Unknown } else { Downtime::AtLeast(input.span()) };
+    let downtime = if input.coin() { Downtime::Unknown } else { Downtime::AtLeast(input.span()) };
     let config = input.sound_config();
 
     // As they are.
