@@ -75,10 +75,7 @@ impl Run {
 
     /// How the command ends. `again` says what helps where there is something left to do.
     pub(crate) fn exit(&self, again: &str, output: &mut Output) -> Result<Exit, Fatal> {
-        if let Err(imbalance) = self.ledger.balance() {
-            return Err(Fatal { exit: Exit::Defect, message: imbalance.to_string() });
-        }
-        let (exit, problem) = verdict(&self.ledger, self.interrupted);
+        let (exit, problem) = verdict(&self.ledger, self.interrupted)?;
         if let Some(problem) = problem {
             output.message(&format!("tidegate: {problem}; {again}"));
         }
@@ -86,17 +83,19 @@ impl Run {
     }
 }
 
-fn verdict(ledger: &Ledger, interrupted: bool) -> (Exit, Option<String>) {
+/// What a run comes to, and what is wrong with it; an error where its books cannot be trusted.
+fn verdict(ledger: &Ledger, interrupted: bool) -> Result<(Exit, Option<String>), Fatal> {
+    ledger.balance().map_err(|imbalance| Fatal { exit: Exit::Defect, message: imbalance.to_string() })?;
     let Ledger { failed, cancelled, .. } = *ledger;
     // Nothing but a stop or the end of the run's time cancels a tile.
-    match (interrupted, cancelled, failed) {
+    Ok(match (interrupted, cancelled, failed) {
         (true, ..) => (Exit::Interrupted, Some(format!("interrupted with {cancelled} tiles to go"))),
         (false, 0, 0) => (Exit::Complete, None),
         (false, 0, _) if ledger.was_barred() => (Exit::Source, Some("the host refuses access".to_owned())),
         (false, 0, _) if failed == ledger.requested => (Exit::Source, Some("no tile could be fetched".to_owned())),
         (false, 0, _) => (Exit::Incomplete, Some(format!("{failed} tiles were given up"))),
         (false, ..) => (Exit::Unfinished, Some(format!("time ran out with {cancelled} tiles to go"))),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -109,19 +108,28 @@ mod tests {
 
     #[test]
     fn every_end_has_its_exit_code() {
-        let exit = |ledger: &Ledger, interrupted| verdict(ledger, interrupted).0;
+        let exit = |ledger: &Ledger, interrupted| match verdict(ledger, interrupted) {
+            Ok((exit, _problem)) => exit,
+            Err(fatal) => fatal.exit,
+        };
         assert_eq!(exit(&ledger(20, 0, 0), false), Exit::Complete);
         assert_eq!(exit(&ledger(19, 1, 0), false), Exit::Incomplete);
         assert_eq!(exit(&ledger(0, 20, 0), false), Exit::Source);
         assert_eq!(exit(&ledger(19, 0, 1), false), Exit::Unfinished);
         assert_eq!(exit(&ledger(0, 19, 1), false), Exit::Unfinished, "time, not the source, ended it");
         assert_eq!(exit(&ledger(20, 0, 0), true), Exit::Interrupted, "even where everything was done by then");
+        let lost = Ledger { requested: 21, ..ledger(20, 0, 0) };
+        let made_up = Ledger { requested: 19, ..ledger(20, 0, 0) };
+        for defect in [&lost, &made_up] {
+            assert_eq!(exit(defect, false), Exit::Defect, "before anything else");
+            assert_eq!(exit(defect, true), Exit::Defect);
+        }
     }
 
     #[test]
     fn a_host_that_bars_us_on_the_way_cannot_be_used() {
         let mut ledger = ledger(19, 1, 0);
         ledger.failed_by_kind.insert("host refuses access", 1);
-        assert_eq!(verdict(&ledger, false).0, Exit::Source);
+        assert!(verdict(&ledger, false).is_ok_and(|(exit, _problem)| exit == Exit::Source));
     }
 }
