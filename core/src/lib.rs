@@ -19,16 +19,29 @@
 //! 3. [`Step::Wait`]: sleep until `until`, or less if something else of this gate is settled meanwhile; poll again.
 //!    [`Step::Full`]: the same, but it is a settle that will end it; `until` is the latest.
 //! 4. [`Step::Attempt`]: make the attempt, at most until [`Call::attempt_deadline`]. What it is to be called then is an
-//!    [`Outcome`]; [`http::outcome`] knows for HTTP.
+//!    [`Outcome`]; [`http::outcome`] knows for HTTP. One that is not over by then is cut off: it is a [`Outcome::Timeout`], unless it
+//!    was the call's own deadline that came first. Then the server is not to blame: [`Call::end`] it with
+//!    [`End::OutOfTime`] and settle [`Outcome::Cancelled`].
+//!    If the answer tells what is left of a quota ([`http::QuotaReader`]), hand that to [`Gate::observe_quota`] first.
 //! 5. [`Call::settle`] the ticket with that outcome, and poll whoever waits: its `Wait` may have become shorter. An attempt that
-//!    is given up halfway is settled as [`Outcome::Cancelled`], one that was never sent as [`Outcome::Unsent`].
+//!    is given up halfway is settled as [`Outcome::Cancelled`], one that was never sent as [`Outcome::Unsent`]. The entropy is a
+//!    fresh word from your generator each time ([`Entropy::mix`] where there is none): with a constant, all clients come back in
+//!    step.
 //! 6. [`Next::Retry`]: sleep until `at`, then go on at 2. [`Next::Done`] and [`Step::Done`]: it is over, and [`End`] says how.
 //!
 //! With several calls per gate, let them stand in one queue in the order of their arrival, poll only the head with
 //! [`Call::poll`] and the others with [`Call::poll_behind`], which only looks; a retry backs off outside the queue and enters at
 //! its tail, and one that finds the budget empty at the head ([`Why::Budget`]) steps aside likewise until `until`, so that first
-//! attempts, which earn what it lacks, do not wait behind it. That is fair, wakes one waiter per place, and needs one timer for the gate beside each call's own deadline. The
-//! module [`drive`] is this loop for everything async: a runtime supplies a clock and a lock.
+//! attempts, which earn what it lacks, do not wait behind it. That is fair, wakes one waiter per place, and needs one timer for
+//! the gate beside each call's own deadline. The module [`drive`] is this loop for everything async: a runtime supplies a clock
+//! and a lock.
+//!
+//! Beside the loop:
+//! - An `until` of [`Instant::MAX`] means that time alone does not help: park until something is settled or changed.
+//! - A change from outside (a pause, other settings, a breaker forced open) goes to the gate directly; poll whoever waits after it.
+//! - A ticket that is lost costs its place until its lease ends ([`GateConfig::lease`]), and nothing else.
+//! - Several hosts: [`HostTable`] keeps a gate for each and forgets none that is under penalty. A restart:
+//!   [`Gate::snapshot`] and [`Gate::restore`]. A puzzle: put [`Traced`] in the gate's place and replay what it recorded.
 //!
 //! # An example with numbers
 //!
@@ -97,8 +110,8 @@
 //!
 //! # Features
 //!
-//! `defmt` derives `Format` for the public types, `embassy-time` adds the module `embassy` (conversions, a clock). Neither changes a decision, and neither links
-//! on a host.
+//! `defmt` derives `Format` for the public types, `embassy-time` adds the module `embassy` (conversions, a clock). Neither changes
+//! a decision, and neither links on a host.
 #![no_std]
 #![forbid(unsafe_code)]
 

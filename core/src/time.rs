@@ -142,7 +142,7 @@ impl Millis {
 /// About how many microseconds `span_ns` is, for explanations: right to 0.1 %, saturating at 71 minutes, no division.
 pub(crate) const fn about_micros(span_ns: u64) -> u32 {
     let units = span_ns >> 10;
-    if units >= 1 << 31 {
+    if units >= 1 << 32 {
         return u32::MAX;
     }
     // 1.024 µs per unit, as 1049 / 1024.
@@ -232,7 +232,9 @@ mod tests {
             let about = u64::from(about_micros(ns));
             assert!(exact.abs_diff(about) <= exact / 1_000 + 1, "{ns} ns came out as {about} µs");
         }
-        assert_eq!(about_micros(u64::MAX), u32::MAX);
+        // 71 minutes fit, 72 do not.
+        assert!(about_micros(71 * 60 * 1_000_000_000).abs_diff(71 * 60 * 1_000_000) <= 71 * 60 * 1_000);
+        assert_eq!([72 * 60 * 1_000_000_000, u64::MAX].map(about_micros), [u32::MAX; 2]);
     }
 
     #[test]

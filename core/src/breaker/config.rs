@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AfterClosing {
-    /// Few calls at once, doubling with each clean round: a server that just came back is not hit by everything that
+    /// Few calls at once, doubling with each round of successes: a server that just came back is not hit by everything that
     /// waited for it.
     Ramp,
     /// Everything at once.

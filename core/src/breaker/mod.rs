@@ -22,7 +22,10 @@
 //! - A probe has a lease. One that is lost gives its place back when the lease ends; nothing waits for it for ever.
 //! - The open time is a [`Backoff`], so it can grow, and is jittered: a fleet does not come back in step.
 //! - Calls that are overdue count as slow before they return (see [`CircuitBreaker::count_overdue`]).
-//! - After closing, a ramp doubles the number of calls at once from `2·P` at each clean round until 256.
+//! - After closing, a ramp lets `2·P` calls through at once and doubles that after as many successes, until 256. A failure
+//!   in between does not stop it: while it lasts, less evidence opens the breaker again.
+//!
+//! Used without a gate, it wants a clock that does not step back: a gate sees to that, a breaker keeps no reading.
 
 mod config;
 mod window;
@@ -326,6 +329,8 @@ impl<W: Window> CircuitBreaker<W> {
             let left = now.plus_ns(open_ns.min(self.open.longest_ns(u32::MAX)));
             let until = match self.state {
                 BreakerState::Open { until, .. } => until.max(left),
+                // Its probes are out: nothing that was saved is stricter.
+                BreakerState::HalfOpen { .. } if open_ns == 0 => return,
                 BreakerState::Closed { .. } | BreakerState::HalfOpen { .. } => left,
             };
             self.enter(BreakerState::Open { until, bad: 0, calls: 0 });

@@ -196,6 +196,12 @@ impl<'p> Call<'p> {
         match self.before_asking(now) {
             Some(step) => step,
             None => match gate.poll(now, self.which()) {
+                // The gate has seen a later time than this reading.
+                Admission::Go(ticket) if ticket.started() >= self.deadline => {
+                    let resume_at = ticket.started();
+                    gate.settle(now, ticket, Outcome::Unsent, Entropy::new(0));
+                    self.done(End::OutOfTime { resume_at })
+                }
                 Admission::Go(ticket) => {
                     self.attempts = self.attempts.saturating_add(1);
                     (self.waiting_since, self.spent_ns) = (None, 0);
@@ -237,6 +243,8 @@ impl<'p> Call<'p> {
         outcome: Outcome,
         entropy: Entropy,
     ) -> Next {
+        // A clock that stepped back does not shorten a backoff.
+        let now = now.max(ticket.started());
         gate.settle(now, ticket, outcome, entropy);
         let entropy = entropy.derive(CALL_SALT);
         match outcome {
@@ -248,12 +256,13 @@ impl<'p> Call<'p> {
                 self.delay_ns = self.backoff_ns(entropy);
                 self.retry(now, 0, self.delay_ns)
             }
-            Outcome::Throttled { retry_after: Some(hint) } => {
+            // A hint of nothing (a date in the past) is none: the server still refuses.
+            Outcome::Throttled { retry_after: Some(hint) } if !hint.is_zero() => {
                 self.throttled = self.throttled.saturating_add(1);
                 self.delay_ns = self.backoff_ns(entropy);
                 self.retry(now, nanos(hint), self.delay_ns)
             }
-            Outcome::Throttled { retry_after: None } => {
+            Outcome::Throttled { .. } => {
                 self.throttled = self.throttled.saturating_add(1);
                 let failures = u32::from(self.throttled);
                 self.throttled_ns = self.policy.throttled.delay_ns(failures, self.throttled_ns, entropy);

@@ -35,7 +35,9 @@ pub struct GateConfig {
     pub budget: Option<RetryBudgetConfig>,
     /// How long one attempt may take, from its admission: 1 ms to 49 days.
     pub attempt_timeout: Duration,
-    /// From when on an attempt is slow: 1 ms to `attempt_timeout`.
+    /// From when on an attempt is slow: 1 ms to `attempt_timeout`. Attempts that are still out are looked at once in each
+    /// third of the lease, so one that hangs may count a third of a lease later than that, or two where the next third begins
+    /// late.
     pub slow_after: Duration,
     /// From when on a ticket that did not come back is given up: longer than `attempt_timeout`, at most 49 days. It is
     /// given up at most a third later.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<W: Window> Gate<W> {
-    /// Admits nothing before `until`. A shorter pause never ends a longer one.
+    /// Admits nothing before `until`, or for a day where that is later. A shorter pause never ends a longer one.
     pub fn pause_until(&mut self, now: Instant, until: Instant) {
         let now = self.advance(now);
         self.pause(until.min(now.plus_ns(PAUSE_NS_MAX)));
@@ -20,7 +20,8 @@ impl<W: Window> Gate<W> {
     /// what is left over the time until there is more; with nothing left it pauses until then.
     ///
     /// Little means an eighth of the limit, or 10 where the limit is not known, beside what is in flight: the server may not
-    /// have counted that yet. The latest word holds.
+    /// have counted that yet. Hand it over before the answer is settled, while that is still in flight itself. Answers
+    /// overtake one another, so only a word about a later reset lifts the pace.
     pub fn observe_quota(&mut self, now: Instant, quota: Quota) {
         let now = self.advance(now);
         let resets_in_ns = nanos(quota.resets_in).min(PAUSE_NS_MAX);
@@ -28,7 +29,9 @@ impl<W: Window> Gate<W> {
         let others = u32::from(self.limit.in_flight().saturating_sub(1));
         let little = quota.limit.map_or(QUOTA_LITTLE, |limit| limit / 8);
         let paced = now < self.paced_until;
-        self.paced_until = Instant::ORIGIN;
+        if !paced || resets_at > self.paced_until.plus_ns(RESET_GRAIN_NS) {
+            self.paced_until = Instant::ORIGIN;
+        }
         if quota.remaining == 0 {
             self.pause(resets_at);
         } else if quota.remaining.saturating_sub(others) <= little {
@@ -108,5 +111,7 @@ impl<W: Window> Gate<W> {
     }
 }
 
+/// Servers count the time until a reset in whole seconds: two words that differ by less are about the same one.
+const RESET_GRAIN_NS: u64 = 1_000_000_000;
 /// "Little" where a server does not say of how much.
 const QUOTA_LITTLE: u32 = 10;

@@ -29,13 +29,6 @@ pub(super) struct Leases {
     era_cells: u8,
 }
 
-/// What the passing of time brought.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Turned {
-    pub(super) reclaimed: u16,
-    pub(super) turned: bool,
-}
-
 impl Leases {
     pub(super) const fn new(lease: Millis) -> Self {
         Self {
@@ -60,15 +53,17 @@ impl Leases {
         self.era_cells = 0;
     }
 
+    /// Whether time has come to the end of the present cell: then [`Leases::advance`] is due.
+    pub(super) fn turns(&self, now: Instant) -> bool {
+        now >= self.cell_end && now < Instant::MAX
+    }
+
     /// Begins as many cells as time has passed and says how many tickets that gave up.
-    pub(super) fn advance(&mut self, now: Instant) -> Turned {
-        if now < self.cell_end {
-            return Turned::default();
-        }
+    pub(super) fn advance(&mut self, now: Instant) -> u16 {
         if self.is_empty() {
             // Where the cells begin does not depend on the origin of time.
             self.cell_end = now.plus_ns(self.cell.ns());
-            return Turned::default();
+            return 0;
         }
         let mut reclaimed = 0u16;
         for _ in 0..CELLS {
@@ -77,12 +72,12 @@ impl Leases {
             self.cell_end = self.cell_end.plus_ns(self.cell.ns());
             reclaimed = reclaimed.saturating_add(core::mem::take(self.place(self.generation)));
             if now < self.cell_end {
-                return Turned { reclaimed, turned: true };
+                return reclaimed;
             }
         }
         // Everything is older than a lease: cells begin anew from here.
         self.cell_end = now.plus_ns(self.cell.ns());
-        Turned { reclaimed, turned: true }
+        reclaimed
     }
 
     /// Counts a start in a breaker's era and names its cell.
@@ -117,9 +112,9 @@ impl Leases {
             return 0;
         }
         let mut overdue = 0u16;
-        // The end of the cell before the present one: the youngest ticket in it started before then.
-        let mut end_ns = self.cell_end.signed().saturating_sub(self.cell.ns() as i64);
-        for back in 1..self.era_cells.min(CELLS as u8) {
+        // The youngest ticket in a cell started before its end.
+        let mut end_ns = self.cell_end.signed();
+        for back in 0..self.era_cells.min(CELLS as u8) {
             if now.signed().saturating_sub(end_ns) >= span_ns as i64 {
                 overdue = overdue.saturating_add(*self.place(self.generation.wrapping_sub(back)));
             }

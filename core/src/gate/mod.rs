@@ -6,13 +6,23 @@
 //!
 //! **When it harms**: everything that goes through one gate shares its fate. Two services behind one host name that fail
 //! apart want two gates; a gate per request path, on the other hand, learns nothing in time.
+//!
+//! - A gate is told from outside what no outcome says: [`Gate::pause_until`], [`Gate::observe_quota`] (from
+//!   [`http::QuotaReader`](crate::http::QuotaReader)), [`Gate::readmit`], [`Gate::set_breaker_mode`], [`Gate::reconfigure`]. Each
+//!   can make a `Wait` shorter: whoever waits polls again after it.
+//! - Tickets are counted by age in four rotating cells, so that one that is lost comes free again when its lease ends, at most a
+//!   third of a lease later; see [`GateConfig::lease`].
+//! - What restricts a gate survives a restart: see [`snapshot`].
+//!
+//! Checking everything before taking anything is what chained limiters lack (governor#117); the rest is in the modules of the
+//! policies.
 
 mod admission;
 mod config;
 mod control;
 mod lease;
 mod settle;
-mod snapshot;
+pub mod snapshot;
 
 pub use admission::{Admission, Barred, Try, Why};
 pub use config::{GateConfig, GateError, RateControl};
@@ -169,9 +179,9 @@ impl<W: Window> Gate<W> {
         self.refusal(now, attempt)
     }
 
-    /// Whether a fresh gate with the same settings would restrict nothing less: nothing in flight, breaker closed at full
-    /// traffic, no pause, no refusals of access that stop it, a full burst at rest, a retry in the reserve. What was learnt
-    /// without a verdict (a rate, a limit, calls in the breaker's window) does not count.
+    /// Whether nothing holds it back and nothing is out: nothing in flight, breaker closed at full traffic, no pause, no
+    /// refusals of access that stop it, a full burst at rest, a retry in the reserve. What was learnt (a rate, a limit, calls
+    /// in the breaker's window) does not count: a fresh gate may be less strict in that.
     #[must_use = "a query"]
     pub fn is_neutral(&mut self, now: Instant) -> bool {
         self.held_until(now).is_none()
@@ -204,10 +214,11 @@ impl<W: Window> Gate<W> {
     fn advance(&mut self, now: Instant) -> Instant {
         self.seen = self.seen.max(now);
         let now = self.seen;
-        let turned = self.leases.advance(now);
-        if turned.turned {
-            self.limit.reclaim(turned.reclaimed);
+        if self.leases.turns(now) {
+            // Before any of them is reclaimed: where the lease is little longer than the slow limit, this is the only look.
             let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era);
+            let reclaimed = self.leases.advance(now);
+            self.limit.reclaim(reclaimed);
             self.breaker.count_overdue(now, overdue);
         }
         now
@@ -261,7 +272,7 @@ impl<W: Window> Gate<W> {
         let pass = self.breaker.take(now);
         self.limiter.take(now);
         if now < self.paced_until {
-            self.limiter.pause_until(now.plus_ns(self.pace.ns()));
+            self.limiter.pause_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
         }
         self.limit.take();
         let retry = matches!(attempt, Try::Again);

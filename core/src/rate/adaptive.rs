@@ -226,7 +226,7 @@ pub(crate) struct Adaptation {
     kind: AdaptiveKind,
     good: u8,
     refused: u8,
-    /// Steps since it became faster than at the last cut.
+    /// Steps since it became faster than at the last cut, or [`RESTORED`].
     calm: u8,
     pub(crate) cuts: u8,
 }
@@ -301,7 +301,7 @@ impl Adaptation {
         match self.kind {
             AdaptiveKind::Seeking { tolerance } => {
                 self.count(0, 1);
-                let rested = !self.was_cut() || now.since_ns(self.cut_at) >= REST_NS;
+                let rested = !self.was_cut() || self.calm == RESTORED || now.since_ns(self.cut_at) >= REST_NS;
                 let (good, refused) = (u16::from(self.good), u16::from(self.refused));
                 if rested && refused >= 2 && refused * u16::from(tolerance) > good {
                     let step_ns = if refused * 8 <= good {
@@ -337,7 +337,8 @@ impl Adaptation {
         if interval_ns > limiter.interval_ns() {
             self.set_interval(limiter, interval_ns);
             self.cut_interval_ns = cut_interval_ns.min(limiter.interval_ns());
-            self.cut_at = now;
+            // Growth rests as after a cut; the first cut does not, as it would not in a fresh one.
+            (self.cut_at, self.calm) = (now, RESTORED);
         }
     }
 
@@ -366,6 +367,9 @@ impl Adaptation {
         if self.was_cut() && now.since_ns(self.cut_at) < REST_NS {
             return;
         }
+        if self.calm == RESTORED {
+            self.calm = 0;
+        }
         // An interval is at most a minute, below 2^36, and dt below 2^8: no product wraps.
         let step_ns = if !self.was_cut() {
             interval_ns.wrapping_mul(dt) >> 11
@@ -373,7 +377,7 @@ impl Adaptation {
             ((interval_ns - self.cut_interval_ns).wrapping_mul(dt) >> 12) + (interval_ns.wrapping_mul(dt) >> 17)
         } else {
             let bolder = (self.calm / 8).min(5);
-            self.calm = self.calm.saturating_add(1);
+            self.calm = self.calm.saturating_add(1).min(RESTORED - 1);
             interval_ns.wrapping_mul(dt) >> (17 - bolder)
         };
         self.set_interval(limiter, interval_ns.saturating_sub(step_ns));
@@ -402,6 +406,8 @@ const GATHER_NS_MAX: u64 = 1 << 26;
 /// The time's worth of use between steps: 134 ms.
 const STEP_NS: u32 = 1 << 27;
 const AIMD_SUCCESSES: u8 = 10;
+/// In place of a number of steps: taken up from a snapshot, and not cut since.
+const RESTORED: u8 = u8::MAX;
 const SLOWEST_NS_MAX: u64 = 60 * 1_000_000_000;
 const CATCH_UP_NS_MAX: u64 = 60 * 1_000_000_000;
 

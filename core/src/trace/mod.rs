@@ -6,7 +6,7 @@
 //! the start. Two devices (or a device and a test) that show the same hash have decided the same; where they have not,
 //! [`replay`] names the first record that differs.
 //!
-//! **When it harms**: on a device that is short of memory or time. A record takes 48 bytes, and each input costs some 50
+//! **When it harms**: on a device that is short of memory or time. A record takes 48 bytes, and each input costs at most 40
 //! multiplications for the hash.
 //!
 //! - A ring that has wrapped cannot be replayed, since its beginning is lost: [`ReplayError::Wrapped`] says so. Its hash still

@@ -162,3 +162,14 @@ fn no_attempt_starts_at_or_after_the_deadline_and_none_beyond_its_number() {
         assert!(ends.contains(&core::mem::discriminant(&end)), "no story ended with {end:?}");
     }
 }
+
+#[test]
+fn a_gate_that_has_seen_a_later_time_starts_nothing_after_the_deadline() {
+    let policy = policy(CALM);
+    let mut gate = gate(GATE);
+    elsewhere(&mut gate, secs(100), Outcome::Success);
+    let mut call = Call::new(&policy, secs(60));
+    let step = call.poll(secs(50), &mut gate);
+    assert_eq!(step, Step::Done(End::OutOfTime { resume_at: secs(100) }));
+    assert_eq!(gate.in_flight(), 0);
+}

@@ -120,12 +120,23 @@ fn a_hint_is_a_floor_to_which_jitter_only_adds() {
 }
 
 #[test]
-fn a_hint_in_the_past_or_of_no_time_still_backs_off() {
+fn a_hint_in_the_past_or_of_no_time_is_none() {
     let policy = policy(CALM);
-    let mut gate = gate(OPEN_GATE);
-    let mut call = Call::new(&policy, secs(600));
-    let outcome = Outcome::Throttled { retry_after: Some(Duration::ZERO) };
-    assert_eq!(make(&mut call, START, &mut gate, outcome), Next::Retry { at: secs(1) });
+    let played = |retry_after| -> std::vec::Vec<Next> {
+        let mut gate = gate(GATE);
+        let mut call = Call::new(&policy, secs(3_600));
+        let mut now = START;
+        (0..3)
+            .map(|_| {
+                let next = make(&mut call, now, &mut gate, Outcome::Throttled { retry_after });
+                if let Next::Retry { at } = next {
+                    now = at;
+                }
+                next
+            })
+            .collect()
+    };
+    assert_eq!(played(Some(Duration::ZERO)), played(None), "the longer backoff, which grows");
 }
 
 #[test]

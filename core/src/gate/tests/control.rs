@@ -200,3 +200,34 @@ fn sizes_are_as_stated() {
     assert_eq!(size_of::<Gate<PeriodWindow>>(), 240 + size_of::<PeriodWindow>() - size_of::<CallWindow>());
     assert_eq!((size_of::<Ticket>(), size_of::<Admission>()), (16, 24));
 }
+
+#[test]
+fn what_a_gate_under_quota_or_without_reserve_holds_is_not_neutral() {
+    let mut paced = gate(PLAIN);
+    paced.observe_quota(START, Quota { remaining: 3, limit: None, resets_in: Duration::from_secs(30) });
+    assert_eq!(paced.held_until(START), Some(secs(30)));
+    assert!(paced.is_neutral(secs(30)));
+    let mut spent = gate(GateConfig { budget: BUDGET, ..PLAIN });
+    while let Admission::Go(ticket) = spent.poll(START, Try::Again) {
+        spent.settle(START, ticket, Outcome::Cancelled, ENTROPY);
+    }
+    let until = spent.held_until(START);
+    assert!(until.is_some_and(|until| until > START && until < Instant::MAX), "{until:?}");
+}
+
+#[test]
+fn other_settings_keep_how_often_the_breaker_opened_and_take_up_the_new_times() {
+    let mut gate = gate(PLAIN);
+    trip(&mut gate, START);
+    call(&mut gate, secs(10), Outcome::Failure);
+    // Opened twice: 20 s. Under new settings a third time, for 40 s.
+    let times = Duration::from_secs(5);
+    reconfigure(&mut gate, secs(11), GateConfig { attempt_timeout: times, slow_after: times, ..PLAIN });
+    assert_eq!(gate.attempt_timeout(), times);
+    call(&mut gate, secs(30), Outcome::Failure);
+    assert!(matches!(gate.breaker().state(), BreakerState::Open { until, .. } if until == secs(70)));
+    // And once it has closed, it begins with 10 s again.
+    call(&mut gate, secs(70), Outcome::Success);
+    trip(&mut gate, secs(70));
+    assert!(matches!(gate.breaker().state(), BreakerState::Open { until, .. } if until == secs(80)));
+}

@@ -210,3 +210,36 @@ fn calls_that_hang_in_the_present_era_open_it_again() {
     let Admission::Wait { why, .. } = gate.poll(secs(50), Try::First) else { panic!("four calls are overdue") };
     assert_eq!(why, Why::Open { bad: 4, calls: 5 });
 }
+
+#[test]
+fn calls_that_hang_count_however_short_the_lease_is() {
+    for (slow_s, lease_s) in [(10, 11), (10, 14), (10, 20), (20, 29)] {
+        let slow = Some(Share::of(1, 2));
+        let times = Duration::from_secs(slow_s);
+        let mut gate = gate(GateConfig {
+            breaker: BreakerConfig { slow, ..PLAIN.breaker },
+            attempt_timeout: times,
+            slow_after: times,
+            lease: Duration::from_secs(lease_s),
+            ..PLAIN
+        });
+        let _hanging: std::vec::Vec<_> =
+            (0..20).map(|number| go(&mut gate, millis(100 * number), Try::First)).collect();
+        let opened = (0..100).map(|tenth| millis(2_000 + 1_000 * tenth)).find(|now| {
+            let _refused = gate.peek(*now, Try::First);
+            matches!(gate.breaker().state(), BreakerState::Open { .. })
+        });
+        let latest = secs(2 + slow_s + lease_s.div_ceil(3) * 2);
+        assert!(
+            opened.is_some_and(|at| at >= secs(slow_s) && at <= latest),
+            "slow {slow_s}, lease {lease_s}: {opened:?}"
+        );
+    }
+}
+
+#[test]
+fn at_the_end_of_time_the_limit_still_holds() {
+    let mut gate = gate(GateConfig { limit: LimitConfig::fixed(1), ..PLAIN });
+    let _held = go(&mut gate, Instant::MAX, Try::First);
+    assert!(!matches!(gate.poll(Instant::MAX, Try::First), Admission::Go(_)));
+}

@@ -1,6 +1,6 @@
 //! What a server says is left of what it allows.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use super::*;
 
@@ -39,26 +39,32 @@ impl Server {
     }
 }
 
-/// Plays a client that always has more to ask for against a server `latency` away, for five windows.
-fn play(gate: &mut Gate, server: &mut Server, latency: Duration) {
-    let half = latency / 2;
-    // Each request reaches the server after half the latency and is answered after the other half.
-    let mut answers: VecDeque<(Instant, Ticket, Outcome, Quota)> = VecDeque::new();
-    let mut arrivals: VecDeque<(Instant, Ticket)> = VecDeque::new();
-    let mut now = START;
+/// Plays a client that always has more to ask for against a server that is between two latencies away, for five windows.
+fn play(gate: &mut Gate, server: &mut Server, latency_ms: (u64, u64), seed: u64) {
+    let mut drawn = 0;
+    let mut half = || {
+        drawn += 1;
+        let spread_ms = Entropy::mix(seed, drawn, 0).up_to(latency_ms.1 - latency_ms.0);
+        Duration::from_micros((latency_ms.0 + spread_ms) * 500)
+    };
+    // Each request reaches the server after half a latency and is answered after half of another: out of order.
+    let mut answers: BTreeMap<(Instant, u32), (Ticket, Outcome, Quota)> = BTreeMap::new();
+    let mut arrivals: BTreeMap<(Instant, u32), Ticket> = BTreeMap::new();
+    let (mut now, mut sent) = (START, 0);
     while now < secs(5 * WINDOW_S) {
-        while arrivals.front().is_some_and(|(at, _)| *at <= now) {
-            let (at, ticket) = arrivals.pop_front().expect("looked at");
+        while let Some(first) = arrivals.first_entry().filter(|first| first.key().0 <= now) {
+            let ((at, number), ticket) = first.remove_entry();
             let (outcome, quota) = server.answer(at);
-            answers.push_back((at.saturating_add(half), ticket, outcome, quota));
+            answers.insert((at.saturating_add(half()), number), (ticket, outcome, quota));
         }
-        while answers.front().is_some_and(|(at, ..)| *at <= now) {
-            let (_, ticket, outcome, quota) = answers.pop_front().expect("looked at");
+        while let Some(first) = answers.first_entry().filter(|first| first.key().0 <= now) {
+            let (ticket, outcome, quota) = first.remove();
             gate.observe_quota(now, quota);
             gate.settle(now, ticket, outcome, ENTROPY);
         }
         while let Admission::Go(ticket) = gate.poll(now, Try::First) {
-            arrivals.push_back((now.saturating_add(half), ticket));
+            sent += 1;
+            arrivals.insert((now.saturating_add(half()), sent), ticket);
         }
         now = now.saturating_add(Duration::from_millis(1));
     }
@@ -68,15 +74,15 @@ fn play(gate: &mut Gate, server: &mut Server, latency: Duration) {
 fn with_little_left_it_paces_before_a_429_comes_and_uses_what_there_is() {
     for limit in [10, 100, 1_000] {
         for concurrency in [1, 10, 50] {
-            for latency_ms in [10, 80, 400] {
+            for (latency_ms, seed) in [((10, 10), 0), ((400, 400), 0), ((5, 80), 1), ((5, 80), 2), ((50, 800), 3)] {
                 let mut gate = gate(GateConfig { limit: LimitConfig::fixed(concurrency), ..PLAIN });
                 let mut server = Server::new(limit);
-                play(&mut gate, &mut server, Duration::from_millis(latency_ms));
-                let said = std::format!("{limit} per window, {concurrency} at once, {latency_ms} ms");
+                play(&mut gate, &mut server, latency_ms, seed);
+                let said = std::format!("{limit} per window, {concurrency} at once, {latency_ms:?} ms");
                 // At most what is in flight when a window begins without a word about it.
                 let blind = u32::from(concurrency).saturating_sub(limit) * 5;
                 assert!(server.refused <= blind + 2, "{said}: {} of {} refused", server.refused, server.accepted);
-                let possible = (u32::from(concurrency) * 50_000 / latency_ms as u32).min(limit * 5);
+                let possible = (u32::from(concurrency) * 50_000 / latency_ms.1 as u32).min(limit * 5);
                 assert!(server.accepted * 10 >= possible * 7, "{said}: {} of {possible}", server.accepted);
             }
         }
@@ -120,7 +126,7 @@ fn a_paced_refusal_says_at_which_interval() {
 }
 
 #[test]
-fn plenty_is_no_reason_to_wait_and_lifts_the_pace() {
+fn plenty_is_no_reason_to_wait_and_lifts_the_pace_once_it_is_about_a_later_reset() {
     let mut gate = gate(PLAIN);
     let plenty = Quota { remaining: 13, limit: Some(100), resets_in: Duration::from_secs(8) };
     gate.observe_quota(START, plenty);
@@ -128,6 +134,8 @@ fn plenty_is_no_reason_to_wait_and_lifts_the_pace() {
     gate.observe_quota(START, Quota { remaining: 12, limit: Some(100), resets_in: Duration::from_secs(8) });
     assert!(matches!(gate.poll(START, Try::First), Admission::Wait { .. }), "an eighth of 100 is little");
     gate.observe_quota(START, plenty);
+    assert!(matches!(gate.poll(START, Try::First), Admission::Wait { .. }), "an older answer that comes later");
+    gate.observe_quota(START, Quota { resets_in: Duration::from_secs(18), ..plenty });
     let paced_once = millis(667);
     let [_one, _two] = [(); 2].map(|()| go(&mut gate, paced_once, Try::First));
 }
@@ -150,4 +158,13 @@ fn an_absurd_reset_is_heeded_for_a_day_and_no_longer() {
         assert!(matches!(gate.poll(START, Try::First), Admission::Wait { until, .. } if until == day));
         let _back = go(&mut gate, day, Try::First);
     }
+}
+
+#[test]
+fn a_pace_ends_with_its_reset() {
+    let mut gate = gate(PLAIN);
+    gate.observe_quota(START, Quota { remaining: 2, limit: None, resets_in: Duration::from_secs(100) });
+    let _late = go(&mut gate, secs(99), Try::First);
+    let refused = gate.poll(secs(99), Try::First);
+    assert!(matches!(refused, Admission::Wait { until, .. } if until == secs(100)), "{refused:?}");
 }

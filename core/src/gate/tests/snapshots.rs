@@ -276,3 +276,49 @@ fn a_snapshot_of_a_restored_gate_is_the_snapshot_it_came_from() {
         assert_eq!(second.snapshot(BOOT), saved, "seed {seed}: a second restart forgot something");
     }
 }
+
+#[test]
+fn a_restored_gate_is_cut_as_soon_as_a_fresh_one() {
+    let config = GateConfig { rate: RateControl::Adaptive(AdaptiveRateConfig::DEFAULT), ..PLAIN };
+    let mut saved = gate(config).snapshot(BOOT);
+    // Learnt: an interval a little longer than that at the start.
+    let mut learnt = gate(config);
+    for step in 0..200 {
+        if let Admission::Go(ticket) = learnt.poll(millis(10 * step), Try::First) {
+            learnt.settle(millis(10 * step), ticket, Outcome::Throttled { retry_after: None }, ENTROPY);
+            saved = learnt.snapshot(millis(10 * step));
+            if learnt.interval() > gate(config).interval() {
+                break;
+            }
+        }
+    }
+    let admitted = |mut gate: Gate| -> u32 {
+        let throttled = |ms: u64| ms < 500;
+        (0..1_000).fold(0, |admitted, ms| {
+            let now = BOOT.saturating_add(Duration::from_millis(ms));
+            let outcome = if throttled(ms) { Outcome::Throttled { retry_after: None } } else { Outcome::Success };
+            match gate.poll(now, Try::First) {
+                Admission::Go(ticket) => {
+                    gate.settle(now, ticket, outcome, ENTROPY);
+                    admitted + 1
+                }
+                _ => admitted,
+            }
+        })
+    };
+    let mut loaded = gate(config);
+    loaded.restore(BOOT, &saved, Downtime::AtLeast(Duration::from_secs(60))).expect("just saved");
+    assert!(loaded.interval() > gate(config).interval(), "nothing was learnt");
+    let (loaded, fresh) = (admitted(loaded), admitted(gate(config)));
+    assert!(loaded <= fresh, "{loaded} by the restored gate, {fresh} by a fresh one");
+}
+
+#[test]
+fn what_was_saved_does_not_lift_the_lock_of_probes_that_are_out() {
+    let mut gate = gate(PLAIN);
+    trip(&mut gate, START);
+    let _probe = go(&mut gate, secs(10), Try::First);
+    let saved = gate.snapshot(secs(10));
+    gate.restore(secs(10), &saved, Downtime::Unknown).expect("just saved");
+    assert!(matches!(gate.poll(secs(10), Try::First), Admission::Wait { why: Why::Probing { .. }, .. }));
+}
