@@ -43,11 +43,14 @@
 //! ```
 //!
 //! What it does not do: speed up code that reads another clock, or wait for other threads. A transport that goes with
-//! it is [`Scripted`](crate::transport::Scripted).
+//! it is [`Scripted`](crate::transport::Scripted). Decisions are recorded by [`Traced`](tidegate_core::Traced), and [`golden`]
+//! keeps them from changing unnoticed. `examples/test_a_policy.rs` has all of that together.
 
 mod clock;
+mod golden;
 
 pub use clock::{VirtualClock, VirtualSleep};
+pub use golden::{GoldenError, RENEW, golden};
 
 use std::{
     future::Future,
