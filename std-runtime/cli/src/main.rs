@@ -10,8 +10,11 @@ mod log;
 mod mock;
 mod output;
 mod print_config;
+mod progress;
 mod report;
 mod source;
+mod sweep;
+mod tiles;
 
 use std::process::ExitCode;
 

@@ -6,3 +6,4 @@ mod fetch;
 mod interrupt;
 mod logs;
 mod support;
+mod sweep;
