@@ -130,7 +130,9 @@ impl Watch {
         self.area += (now - then).as_secs_f64() * (f64::from(before) + f64::from(status.in_flight)) / 2.0;
         self.follow_breaker(now, status.breaker);
         let since = now - self.moment.0;
-        if since >= MOMENT || (is_last && !since.is_zero()) {
+        // The rest of a run is a point where it is long enough for a rate, or the only one that there will be.
+        let is_enough = since >= MOMENT / 2 || (self.sampled.timeline.samples.is_empty() && !since.is_zero());
+        if since >= MOMENT || (is_last && is_enough) {
             self.take_moment(now, since, status, counts.read());
         }
     }
