@@ -55,7 +55,7 @@ impl Progress {
         let per_second = done as f64 / elapsed.as_secs_f64().max(0.001);
         let left = (self.wanted.saturating_sub(done)) as f64 / per_second;
         // Before the first tile nobody knows.
-        let eta = Duration::try_from_secs_f64(left.ceil()).map_or("?".to_owned(), |eta| format!("{eta:?}"));
+        let eta = Duration::try_from_secs_f64(left.ceil()).map_or("?".to_owned(), |eta| format!("{}s", eta.as_secs()));
         let breaker = match status.breaker {
             BreakerState::Closed { ramp: u16::MAX, .. } => "closed",
             BreakerState::Closed { .. } => "recovering",

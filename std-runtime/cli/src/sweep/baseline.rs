@@ -60,7 +60,12 @@ impl Sweep<'_> {
                     verify::check(&response, &Expect::DEFAULT, unpacked).map(drop).map_err(Fault::Defect)
                 }
                 Outcome::Empty => Ok(()),
-                _ => Err(Fault::Status(response.status)),
+                Outcome::Failure
+                | Outcome::Timeout
+                | Outcome::Throttled { .. }
+                | Outcome::Refused(_)
+                | Outcome::Cancelled
+                | Outcome::Unsent => Err(Fault::Status(response.status)),
             }
         };
         let timeout = async {

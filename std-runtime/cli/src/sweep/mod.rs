@@ -4,6 +4,7 @@
 //! The lab turns the runs into figures, fits and one sentence of advice; here they are made.
 
 mod baseline;
+mod errors;
 mod resources;
 mod run;
 mod sampler;
@@ -23,9 +24,10 @@ use tidegate::{
     ledger::Ledger,
     stop::{Extent, Stop},
 };
+use tidegate_core::{GateConfig, limit::LimitConfig};
 use tidegate_lab::{
     measure::{
-        requirement::{Measured, Requirements},
+        requirement::{Judgement, Measured, Requirements},
         schedule::schedule,
     },
     mock::{Faults, MockConfig},
@@ -61,6 +63,10 @@ pub(crate) struct SweepArgs {
     /// A rule for the embedded server, as for `tidegate mock`; where none is given it has 16 workers that take 20 ms
     #[arg(long = "fault", value_name = "RULE")]
     faults: Vec<String>,
+    /// Instead of levels: how many of 100 answers are 503, each rate once with and once without each policy, at
+    /// --max-concurrency in flight
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = percent, conflicts_with_all = ["levels", "reports", "require"])]
+    error_rates: Vec<f64>,
     /// A file to write the result to, by its ending .html, .json or .csv; may be given several times
     #[arg(long = "report", value_name = "FILE")]
     reports: Vec<PathBuf>,
@@ -104,6 +110,11 @@ pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<
     let seed = source::chance(&args.source).seed();
     let sweep = Sweep { args, settings: &settings, place, seed, stop, started: Instant::now() };
     let mut total = Ledger::default();
+    if !args.error_rates.is_empty() {
+        let costs = sweep.errors(quiet, &mut total, output)?;
+        sweep.print(&costs, output)?;
+        return sweep.exit(&total, &[], output);
+    }
     let input = sweep.measure(quiet, &mut total, output)?;
     let mut report = SweepReport::from_runs(input);
     if let Some((requirements, level)) = args.require.as_ref().zip(judged(&report)) {
@@ -117,11 +128,14 @@ pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<
     }
     let text = rendered(&report, args.output_format, output).map_err(Fatal::local)?;
     output.result(text.trim_end()).map_err(Fatal::local)?;
-    sweep.exit(&total, &report, output)
+    sweep.exit(&total, &report.requirements, output)
 }
 
 impl SweepArgs {
     fn check(&self, settings: &Settings) -> Result<(), Fatal> {
+        if !self.error_rates.is_empty() {
+            return self.check_error_rates(settings);
+        }
         if self.source.max_concurrency.is_some() {
             return Err(Fatal::usage(
                 "--max-concurrency: a sweep goes through several; give them as in --levels 1,5,10",
@@ -137,6 +151,19 @@ impl SweepArgs {
             return Err(Fatal::usage("--fault: rules are for the embedded server; leave out the URL, or the rules"));
         }
         Ok(())
+    }
+
+    fn check_error_rates(&self, settings: &Settings) -> Result<(), Fatal> {
+        if settings.url.value.is_some() {
+            let fix = "faults can be put into the embedded server only; leave out the URL";
+            return Err(Fatal::usage(format!("--error-rates: {fix}")));
+        }
+        match self.output_format {
+            Format::Text | Format::Json => Ok(()),
+            Format::Csv | Format::Html => {
+                Err(Fatal::usage("--output-format: the cost of errors is a table or an object; give text or json"))
+            }
+        }
     }
 
     fn server(&self) -> Result<Faults, Fatal> {
@@ -203,14 +230,16 @@ impl Sweep<'_> {
 
     /// A fetcher of its own for one run: a fixed limit, and everything else as set.
     fn source(&self, level: u16, number: u64) -> Result<Source, Fatal> {
-        let gate = tidegate_core::GateConfig {
-            limit: tidegate_core::limit::LimitConfig::fixed(level),
-            ..self.settings.gate_config()
-        };
+        let gate = GateConfig { limit: LimitConfig::fixed(level), ..self.settings.gate_config() };
+        self.source_of(self.settings, gate, number)
+    }
+
+    /// A fetcher of its own for one run, with these settings behind this gate.
+    fn source_of(&self, settings: &Settings, gate: GateConfig, number: u64) -> Result<Source, Fatal> {
         let chance = Chance::from_seed(self.seed.wrapping_add(number));
         let mut args = self.args.source.clone();
         args.global_timeout = self.left();
-        Source::build(&args, self.settings, gate, chance, self.place.borrowed())
+        Source::build(&args, settings, gate, chance, self.place.borrowed())
     }
 
     /// How much of the sweep's time is left, where it has an end.
@@ -243,11 +272,11 @@ impl Sweep<'_> {
         described
     }
 
-    fn exit(&self, total: &Ledger, report: &SweepReport, output: &mut Output) -> Result<Exit, Fatal> {
+    fn exit(&self, total: &Ledger, judged: &[Judgement], output: &mut Output) -> Result<Exit, Fatal> {
         let interrupted = self.stop.is_asked(Extent::Drain);
         match verdict(total, interrupted)? {
             // What fails at a level is something that a sweep finds out, and no fault of the sweep.
-            (Exit::Complete | Exit::Incomplete, _) => Ok(failed_gates(&report.requirements, output)),
+            (Exit::Complete | Exit::Incomplete, _) => Ok(failed_gates(judged, output)),
             (exit, problem) => {
                 let problem = problem.unwrap_or_default();
                 output.message(&format!("tidegate: {problem}; the result is of the runs that were finished"));
@@ -255,6 +284,12 @@ impl Sweep<'_> {
             }
         }
     }
+}
+
+/// A share in per cent, from 0 to 100.
+fn percent(value: &str) -> Result<f64, String> {
+    let share = value.trim().trim_end_matches('%').parse::<f64>().ok().filter(|share| (0.0..=100.0).contains(share));
+    share.ok_or_else(|| "not a share; give numbers from 0 to 100, as in 0,1,5,10,20".to_owned())
 }
 
 /// The level at which requirements are judged: the measured one nearest the recommended concurrency, or the highest.

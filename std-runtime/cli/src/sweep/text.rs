@@ -142,8 +142,7 @@ fn fits(report: &SweepReport, output: &Output) -> Vec<String> {
         lines.push(format!("  gate    p50 of one at a time {} without, {} with", Micros(without), Micros(with)));
     }
     if let Some(worst) = &report.little {
-        let line =
-            format!("  Little  at {} in flight, the level where it holds least: {}", worst.concurrency, worst.little);
+        let line = format!("  check   at {} in flight, where it holds least: {}", worst.concurrency, worst.little);
         lines.push(if worst.little.is_loud() { output.paint(&line, Colour::Red) } else { line });
     }
     lines

@@ -54,7 +54,7 @@ fn people_get_a_table_and_the_advice_last() {
     let output = run(&["sweep", "--fault", "latency=5ms", "--levels", "1,4", "--repeats", "1", "--require", "p50<10s"]);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
-    for part in ["in flight", "no gate", "USL ", "Amdahl ", "Little ", "require p50<10s: met", "embedded server"] {
+    for part in ["in flight", "no gate", "USL ", "Amdahl ", "Little's law", "require p50<10s: met", "embedded server"] {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     let last = text.lines().last().expect("a line");
@@ -100,6 +100,25 @@ fn a_sweep_that_runs_out_of_time_says_so_and_keeps_what_it_has() {
 }
 
 #[test]
+fn the_cost_of_errors_is_shown_with_and_without_each_policy() {
+    let short = ["sweep", "--error-rates", "0,20", "--repeats", "1", "-n", "100", "-c", "5", "--fault", "latency=1ms"];
+    let output = run(&[&short[..], &["--retries", "8", "--seed", "5", "--output-format", "json"]].concat());
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let document = json(&output);
+    let rows = document["error_rates"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2 * 5, "{document:#}");
+    let of = |rate: f64, policies: &str| {
+        rows.iter()
+            .find(|row| row["error_rate_percent"] == rate && row["policies"] == policies)
+            .unwrap_or_else(|| panic!("{policies} at {rate} in {document:#}"))
+    };
+    assert_eq!((&of(0.0, "none")["success"], &of(0.0, "none")["attempts_per_tile"]), (&1.0.into(), &1.0.into()));
+    assert!(of(20.0, "none")["success"].as_f64() < Some(0.95), "{document:#}");
+    assert_eq!(of(20.0, "retry")["success"], 1.0, "{document:#}");
+    assert!(of(20.0, "retry")["attempts_per_tile"].as_f64() > Some(1.05), "{document:#}");
+}
+
+#[test]
 fn what_a_sweep_cannot_do_is_refused_with_the_fix() {
     for (arguments, exit, fix) in [
         (&["sweep", "-c", "5"][..], 2, "--levels 1,5,10"),
@@ -107,6 +126,10 @@ fn what_a_sweep_cannot_do_is_refused_with_the_fix() {
         (&["sweep", "--levels", "0"], 2, "1..=200"),
         (&["sweep", "--report", "page.pdf"], 2, ".html, .json or .csv"),
         (&["sweep", "--fault", "503=1%", "--url", "http://127.0.0.1:9/"], 2, "leave out the URL"),
+        (&["sweep", "--error-rates", "101"], 2, "0 to 100"),
+        (&["sweep", "--error-rates", "5", "--url", "http://127.0.0.1:9/"], 2, "leave out the URL"),
+        (&["sweep", "--error-rates", "5", "--levels", "5"], 2, "cannot be used with"),
+        (&["sweep", "--error-rates", "5", "--output-format", "csv"], 2, "text or json"),
         (&["sweep", "--url", "https://tile.openstreetmap.org/{z}/{x}/{y}.png"], 6, "policy"),
     ] {
         let output = run(arguments);
