@@ -53,6 +53,18 @@ pub(super) struct Engine<'w> {
     pub(super) calls: Calls<'w>,
     /// The gate that was asked last, for the report of a breach.
     asked: usize,
+    /// Gates that something happened to since the last step ended.
+    touched: Vec<u32>,
+}
+
+/// How gates stand, one or all of a fleet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    open: u32,
+    waiting: u32,
+    in_flight: u32,
+    limit: u32,
+    rate_millis: u64,
 }
 
 /// A gate with its line and its books.
@@ -64,6 +76,9 @@ pub(super) struct Station {
     pub(super) watch: Watch,
     /// What a loss of power leaves behind.
     pub(super) kept: Option<Snapshot>,
+    /// As it was counted last.
+    counted: Standing,
+    is_touched: bool,
 }
 
 pub(super) struct Client {
@@ -87,6 +102,7 @@ pub(super) struct Crew<'w> {
     pub(super) clients: std::ops::Range<usize>,
     pub(super) stations: std::ops::Range<usize>,
     pub(super) is_down: bool,
+    standing: Standing,
 }
 
 impl<'w> Engine<'w> {
@@ -107,6 +123,7 @@ impl<'w> Engine<'w> {
             fleets: Vec::new(),
             calls: Calls::default(),
             asked: 0,
+            touched: Vec::new(),
         };
         for (fleet, index) in world.fleets.iter().zip(0..) {
             engine.add(fleet, index, steps);
@@ -208,6 +225,7 @@ impl<'w> Engine<'w> {
     fn is_blocked(&mut self, station: usize, attempt: Try) -> Result<bool, Breach> {
         let now = self.now();
         self.asked = station;
+        self.touch(station);
         let Station { gate, watch, .. } = &mut self.stations[station];
         let seen = gate.peek(now, attempt);
         watch.look(gate)?;
@@ -241,6 +259,8 @@ impl<'w> Engine<'w> {
         let seat = self.calls.seat(place);
         let index = seat.station as usize;
         self.asked = index;
+        self.touch(index);
+        let seat = self.calls.seat(place);
         let station = &mut self.stations[index];
         let before = Watch::before(&station.gate);
         let is_retry = seat.call.attempts() > 0;
@@ -390,6 +410,9 @@ impl<'w> Engine<'w> {
         let fleet = usize::from(client.fleet);
         let index = seat.station as usize;
         self.asked = index;
+        if !std::mem::replace(&mut self.stations[index].is_touched, true) {
+            self.touched.push(seat.station);
+        }
         let station = &mut self.stations[index];
         let (was_probe, age) = (ticket.is_probe(), ticket.age(now));
         let next = seat.call.settle(now, &mut station.gate, ticket, outcome, client.luck.entropy());
@@ -450,17 +473,26 @@ impl<'w> Engine<'w> {
         &mut self.fleets[fleet].report.steps[self.step]
     }
 
+    /// Something may happen to this gate: it is counted anew when the step ends. Most gates rest in most steps.
+    pub(super) fn touch(&mut self, station: usize) {
+        if !std::mem::replace(&mut self.stations[station].is_touched, true) {
+            self.touched.push(station as u32);
+        }
+    }
+
     /// Looks how things stand at the end of a step.
     fn close_step(&mut self) {
-        for station in &self.stations {
-            let moment = &mut self.fleets[usize::from(station.fleet)].report.steps[self.step];
-            let is_closed = matches!(station.gate.breaker().state(), BreakerState::Closed { .. });
-            moment.open += u32::from(!is_closed);
-            moment.waiting += station.line.length();
-            moment.in_flight += u32::from(station.gate.in_flight());
-            moment.limit += u32::from(station.gate.limit());
-            let interval_ns = station.gate.interval().as_nanos() as u64;
-            moment.rate_millis += 1_000_000_000_000_u64.checked_div(interval_ns).unwrap_or(0);
+        for index in self.touched.drain(..) {
+            let station = &mut self.stations[index as usize];
+            let standing = &mut self.fleets[usize::from(station.fleet)].standing;
+            let now = station.standing();
+            standing.replace(station.counted, now);
+            (station.counted, station.is_touched) = (now, false);
+        }
+        for crew in &mut self.fleets {
+            let Standing { open, waiting, in_flight, limit, rate_millis } = crew.standing;
+            let moment = &mut crew.report.steps[self.step];
+            *moment = Moment { open, waiting, in_flight, limit, rate_millis, ..*moment };
         }
         self.step += 1;
         self.step_end_ns += ns(self.world.step);
@@ -526,7 +558,17 @@ impl<'w> Engine<'w> {
                 let id = self.stations.len();
                 let Some(gate) = fresh_gate(fleet, id) else { continue };
                 let watch = Watch::new(Instant::ORIGIN);
-                self.stations.push(Station { fleet: index, server, gate, line: Line::EMPTY, watch, kept: None });
+                self.stations.push(Station {
+                    fleet: index,
+                    server,
+                    gate,
+                    line: Line::EMPTY,
+                    watch,
+                    kept: None,
+                    counted: Standing::default(),
+                    is_touched: false,
+                });
+                self.touch(id);
             }
         }
         let seed = self.world.seed;
@@ -559,11 +601,35 @@ impl<'w> Engine<'w> {
             clients: first_client..self.clients.len(),
             stations: first_station..self.stations.len(),
             is_down: false,
+            standing: Standing::default(),
         });
     }
 }
 
+impl Standing {
+    /// One of those that are summed up here changed.
+    fn replace(&mut self, old: Self, new: Self) {
+        self.open = self.open - old.open + new.open;
+        self.waiting = self.waiting - old.waiting + new.waiting;
+        self.in_flight = self.in_flight - old.in_flight + new.in_flight;
+        self.limit = self.limit - old.limit + new.limit;
+        self.rate_millis = self.rate_millis - old.rate_millis + new.rate_millis;
+    }
+}
+
 impl Station {
+    fn standing(&self) -> Standing {
+        let is_closed = matches!(self.gate.breaker().state(), BreakerState::Closed { .. });
+        let interval_ns = self.gate.interval().as_nanos() as u64;
+        Standing {
+            open: u32::from(!is_closed),
+            waiting: self.line.length(),
+            in_flight: u32::from(self.gate.in_flight()),
+            limit: u32::from(self.gate.limit()),
+            rate_millis: 1_000_000_000_000_u64.checked_div(interval_ns).unwrap_or(0),
+        }
+    }
+
     fn watch_settled(&mut self, now: Instant, was_probe: bool, era: u32, outcome: Outcome) -> Result<(), Breach> {
         self.watch.settled(now, &self.gate, was_probe, era, outcome)
     }

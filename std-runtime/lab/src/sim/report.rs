@@ -58,7 +58,7 @@ pub struct ServerReport {
 }
 
 /// How calls ended. They balance: see [`CallCounts::is_balanced`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct CallCounts {
     /// Calls that began.
     pub offered: u64,
@@ -85,7 +85,7 @@ pub struct CallCounts {
 }
 
 /// What came of attempts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct AttemptCounts {
     /// Attempts that were admitted.
     pub sent: u64,
@@ -137,7 +137,7 @@ pub struct Moment {
 }
 
 /// What came to a server. It balances: all but the first add up to the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Requests {
     /// Requests that reached it.
     pub arrived: u64,
@@ -249,6 +249,11 @@ impl FleetReport {
 }
 
 impl Report {
+    /// The first step that begins at `at` or later; one behind the last where there is none.
+    pub(super) fn first_step_after(&self, at: Duration) -> usize {
+        at.min(self.length).as_nanos().div_ceil(self.step.as_nanos()) as usize
+    }
+
     /// The steps from `from` to `until`, as a range for the timelines.
     pub fn steps(&self, from: Duration, until: Duration) -> std::ops::Range<usize> {
         let index = |at: Duration| (at.as_nanos() / self.step.as_nanos()) as usize;

@@ -90,6 +90,7 @@ impl Engine<'_> {
         let (clients, stations) = (crew.clients.clone(), crew.stations.clone());
         self.agenda.plan(self.now_ns + down_ns, Event::Up { fleet, restart });
         let now = self.now();
+        stations.clone().for_each(|station| self.touch(station));
         for station in &mut self.stations[stations] {
             station.kept = Some(station.gate.snapshot(now));
             station.line = Line::EMPTY;
@@ -114,6 +115,7 @@ impl Engine<'_> {
     /// The power is back: gates start fresh, or as strict as they were.
     pub(super) fn up(&mut self, fleet: u16, restart: u16) {
         let now = self.now();
+        self.fleets[usize::from(fleet)].stations.clone().for_each(|station| self.touch(station));
         let crew = &mut self.fleets[usize::from(fleet)];
         crew.is_down = false;
         let restart = crew.fleet.restarts[usize::from(restart)];

@@ -25,7 +25,7 @@ mod error;
 mod fault;
 mod limit;
 mod outage;
-mod quantity;
+pub(crate) mod quantity;
 mod script;
 mod toml_form;
 

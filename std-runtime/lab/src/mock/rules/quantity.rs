@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::RuleError;
 
 /// Reads a whole number with a unit: `20ms`, `2s`, `5m`; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, RuleError> {
+pub(crate) fn duration(text: &str) -> Result<Duration, RuleError> {
     let wrong = || RuleError::Duration { text: text.to_owned() };
     let (digits, unit) = number_and_unit(text);
     let count: u64 = digits.parse().map_err(|_| wrong())?;
@@ -51,7 +51,7 @@ pub(super) fn show_bytes(bytes: u64) -> String {
 }
 
 /// Reads a percentage with at most four decimals as millionths: `0.5%` is 5,000.
-pub(super) fn millionths(text: &str) -> Result<u32, RuleError> {
+pub(crate) fn millionths(text: &str) -> Result<u32, RuleError> {
     let wrong = || RuleError::Share { text: text.to_owned() };
     let number = text.trim().strip_suffix('%').ok_or_else(wrong)?.trim_end();
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));

@@ -2,9 +2,11 @@
 
 mod basics;
 mod interplay;
+mod occ;
 mod outage;
 mod rate;
 mod swarm;
+mod truths;
 
 use std::time::Duration;
 

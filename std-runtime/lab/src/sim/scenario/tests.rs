@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use tidegate_core::backoff::{Growth, Jitter};
+use tidegate_core::breaker::BreakerMode;
+use tidegate_core::limit::{LimitConfig, LimitKind};
+use tidegate_core::rate::{Rate, RateConfig};
+use tidegate_core::{CallConfig, GateConfig, RateControl, Share};
+
+use super::*;
+use crate::mock::rules::Delay;
+use crate::sim::{Episode, Fleet, Restart, Traffic};
+
+const PRESETS: [Preset<'static>; 2] = [
+    Preset { name: "plain", gate: GateConfig::DEFAULT, call: CallConfig { attempts: 2, ..CallConfig::DEFAULT } },
+    Preset { name: "bulk", gate: GateConfig::DEFAULT, call: CallConfig::DEFAULT },
+];
+
+/// A scenario of one server and one fleet with these keys.
+fn with(keys: &str) -> Result<Scenario, ScenarioError> {
+    let text = format!(
+        "length = \"10m\"\n[[server]]\nname = \"tiles\"\n[[fleet]]\nname = \"cars\"\nservers = [\"tiles\"]\n{keys}\n"
+    );
+    Scenario::from_toml(&text, &PRESETS)
+}
+
+fn fleet(keys: &str) -> Fleet {
+    with(&format!("users = 1\n{keys}")).unwrap_or_else(|error| panic!("{keys}: {error}")).world.fleets.remove(0)
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn the_example_of_the_page_runs() {
+    let page = include_str!("mod.rs");
+    let example: String = page
+        .lines()
+        .skip_while(|line| !line.contains("```toml"))
+        .skip(1)
+        .take_while(|line| !line.contains("```"))
+        .map(|line| format!("{}\n", line.trim_start_matches("//!")))
+        .collect();
+    let mut scenario = Scenario::from_toml(&example, &PRESETS).expect("the page is right");
+    assert_eq!(scenario.title, "One mirror, one server");
+    assert_eq!((scenario.world.length, scenario.world.step), (seconds(600), seconds(1)));
+    assert_eq!(scenario.world.servers[0].slow, [Episode { from: seconds(120), until: seconds(180), percent: 300 }]);
+    scenario.world.length = seconds(10);
+    assert!(scenario.world.run().expect("it runs").fleets[0].calls.succeeded > 300);
+}
+
+#[test]
+fn a_fleet_starts_from_its_preset_and_changes_what_it_names() {
+    assert_eq!((fleet("").call, fleet("").gate), (CallConfig::DEFAULT, GateConfig::DEFAULT));
+    assert_eq!(fleet("preset = \"plain\"").call.attempts, 2);
+    assert_eq!(fleet("preset = \"plain\"\nattempts = 7").call.attempts, 7);
+    let timed = fleet("timeout = \"3s\"").gate;
+    assert_eq!((timed.attempt_timeout, timed.slow_after, timed.lease), (seconds(3), seconds(3), seconds(6)));
+    assert_eq!(fleet("patience = \"0s\"").call.patience, Some(Duration::ZERO));
+    assert_eq!(fleet("patience = \"deadline\"").call.patience, None);
+}
+
+#[test]
+fn policies_are_read() {
+    let backoff = fleet("backoff = \"100ms,cap=2s,jitter=none,growth=linear\"").call.backoff;
+    assert_eq!((backoff.base, backoff.cap), (Duration::from_millis(100), seconds(2)));
+    assert_eq!((backoff.growth, backoff.jitter), (Growth::Linear, Jitter::None));
+    assert_eq!(fleet("backoff = \"1s,growth=decorrelated\"").call.backoff.jitter, Jitter::None);
+    let rate = |text: &str| fleet(&format!("rate = \"{text}\"")).gate.rate;
+    let fixed = |rate, burst| RateControl::Fixed(RateConfig { rate, burst });
+    assert_eq!(rate("unlimited"), RateControl::Unlimited);
+    assert_eq!(rate("50/s,burst=8"), fixed(Rate::per_second(50), 8));
+    assert_eq!(rate("1/30s"), fixed(Rate { count: 1, period: seconds(30) }, 1));
+    let RateControl::Adaptive(adaptive) = rate("adaptive,start=20/s,ceiling=100/s") else { panic!("not adaptive") };
+    assert_eq!((adaptive.start.count, adaptive.floor.count, adaptive.ceiling.count), (20, 1, 100));
+    assert_eq!(fleet("limit = 7").gate.limit, LimitConfig::fixed(7));
+    let limit = fleet("limit = \"aimd,start=5,tolerated=10%\"").gate.limit;
+    assert_eq!((limit.kind, limit.start), (LimitKind::Aimd { tolerated: Share::of(10, 100) }, 5));
+    assert_eq!(fleet("budget = \"none\"").gate.budget, None);
+    let budget = fleet("budget = \"10%,reserve=3,refill=10s\"").gate.budget.expect("a budget");
+    assert_eq!((budget.retries, budget.answers, budget.reserve, budget.reserve_refill), (10, 100, 3, seconds(10)));
+    assert_eq!(fleet("breaker = \"none\"").gate.breaker.mode, BreakerMode::ForcedClosed);
+    let breaker = fleet("breaker = \"25%,window=10,slow=1/2,open=1s,cap=9s,probes=3\"").gate.breaker;
+    assert_eq!((breaker.window, breaker.calls_min, breaker.probes), (10, 5, 3));
+    assert_eq!((breaker.failed, breaker.slow), (Share::of(25, 100), Some(Share::of(1, 2))));
+    assert_eq!((breaker.open.base, breaker.open.cap), (seconds(1), seconds(9)));
+}
+
+#[test]
+fn traffic_links_and_restarts_are_read() {
+    let Traffic::Open { rate, even, surges } =
+        with("arrivals = \"30/m,even\"\nsurges = [\"60s..90s=300%\"]").expect("it is").world.fleets.remove(0).traffic
+    else {
+        panic!("not an open loop")
+    };
+    assert_eq!((rate, even), (Rate { count: 30, period: seconds(60) }, true));
+    assert_eq!(surges, [Episode { from: seconds(60), until: seconds(90), percent: 300 }]);
+    let Traffic::Closed { users, think, calls } = fleet("think = \"exponential:1s\"\ncalls = 9").traffic else {
+        panic!("not a closed loop")
+    };
+    assert_eq!((users, think, calls), (1, Delay::Exponential { mean: seconds(1) }, Some(9)));
+    let link = fleet("round-trip = \"20ms\"\nloss = \"0.5%\"\npartition = \"10s..20s\"").link;
+    assert_eq!((link.loss_millionths, link.partition), (5_000, Some((seconds(10), seconds(20)))));
+    let [Restart { at, down, restores: true }] = fleet("restarts = [\"60s,down=5s,restores\"]").restarts[..] else {
+        panic!("not one restart that restores")
+    };
+    assert_eq!((at, down), (seconds(60), seconds(5)));
+}
+
+#[test]
+fn what_means_nothing_is_told_with_its_place_its_value_and_the_fix() {
+    for (keys, told) in [
+        ("users = 1\nlenght = 3", &["unknown field `lenght`", "line 8"][..]),
+        ("users = 1\ndeadline = \"soon\"", &["fleet `cars`: deadline = \"soon\"", "as in 20ms"]),
+        ("users = 1\nrate = \"fast\"", &["rate = \"fast\"", "as in 50/s", "unlimited, adaptive, aimd"]),
+        ("users = 1\nrate = \"50/s,brust=3\"", &["`brust` means nothing here; there are burst"]),
+        ("users = 1\nlimit = 70000", &["limit = \"70000\"", "from 0 to 65535", "or aimd"]),
+        ("users = 1\nbudget = \"10\"", &["budget = \"10\"", "1/3 or 50%", "or none"]),
+        ("users = 1\nbreaker = \"50%,after=rush\"", &["after: `rush` is none of ramp, full; write one of them"]),
+        ("users = 1\nbackoff = \"1s,jitter=some\"", &["jitter: `some` is none of none, full, equal"]),
+        ("users = 1\npreset = \"rude\"", &["`rude` is none of plain, bulk; write one of them"]),
+        ("users = 1\npartition = \"20s..10s\"", &["partition = \"20s..10s\"", "as in 10s..20s"]),
+        ("arrivals = \"5/s\"\nsurges = [\"9s=3\"]", &["surges = \"9s=3\"", "as in 10s..20s"]),
+        ("users = 1\npatience = \"much\"", &["patience = \"much\"", "or deadline"]),
+        ("users = 1\nrestarts = [\"9s,up=3s\"]", &["`up` means nothing here; there are down, restores"]),
+        ("", &["fleet `cars`: nobody calls; give arrivals"]),
+        ("users = 1\narrivals = \"5/s\"", &["both arrivals and users are given"]),
+        ("arrivals = \"5/s\"\nthink = \"1s\"", &["think and calls belong to users"]),
+        ("users = 1\nsurges = [\"1s..2s=300%\"]", &["surges belong to arrivals"]),
+    ] {
+        let error = with(keys).expect_err(keys).to_string();
+        told.iter().for_each(|part| assert!(error.contains(part), "{keys}\n{part:?} is missing in: {error}"));
+    }
+    let error = Scenario::from_toml("length = \"1m\"\n[[server]]\nname = \"a\"\nrules = [\"rate=x\"]", &PRESETS);
+    assert!(error.expect_err("no rate").to_string().starts_with("server `a`: rules = \"rate=x\": "));
+}
