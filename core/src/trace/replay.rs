@@ -47,8 +47,7 @@ pub struct Difference {
 /// At the first record on which the gate decides otherwise, or that changed the recorded gate from outside.
 pub fn replay<G: Gatekeeper>(records: impl IntoIterator<Item = Record>, gate: &mut G) -> Result<u64, ReplayError> {
     let mut hash = TraceHash::new();
-    let mut index = 0u64;
-    for record in records {
+    for (index, record) in (0..).zip(records) {
         let now = record.now;
         let decided = match record.event {
             Event::Polled { attempt, decision } => Some((decision, Decision::of(&gate.poll(now, attempt)))),
@@ -71,7 +70,6 @@ pub fn replay<G: Gatekeeper>(records: impl IntoIterator<Item = Record>, gate: &m
             return Err(ReplayError::Differs(Difference { index, recorded: record, replayed }));
         }
         hash.add(&record);
-        index = index.saturating_add(1);
     }
     Ok(hash.value())
 }

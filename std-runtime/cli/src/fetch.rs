@@ -1,5 +1,7 @@
 //! `tidegate fetch`: the tiles of an area, into a directory.
 
+mod progress;
+
 use std::{
     fmt,
     path::PathBuf,
@@ -10,9 +12,10 @@ use std::{
 };
 
 use clap::Args;
+use smol::stream::StreamExt;
 use tidegate::{
     config::Preset,
-    fetch::{TileOutcome, TileReport},
+    fetch::{TileOutcome, TileReport, TileStream},
     stop::Extent,
     template::UrlTemplate,
 };
@@ -29,10 +32,10 @@ use crate::{
     guard,
     output::Output,
     print_config,
-    progress::{Event, Progress, next},
     report::{Recorder, Run},
     source::Source,
 };
+use progress::Progress;
 
 /// What a fetch can be told.
 #[derive(Debug, Args)]
@@ -142,7 +145,7 @@ impl Work {
                     }
                 }
                 recorder.ledger.revalidated = found.load(Ordering::Acquire);
-                self.progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
+                self.progress.show(&recorder.ledger, source, output);
             }
         });
         recorder.ledger.revalidated = found.load(Ordering::Acquire);
@@ -161,6 +164,18 @@ impl Work {
             TileOutcome::Empty | TileOutcome::Failed(_) | TileOutcome::Cancelled => Ok(()),
         }
     }
+}
+
+enum Event {
+    Report(TileReport),
+    Tick,
+}
+
+/// The next report, or the next tick where none comes before it; `None` at the end of the stream.
+async fn next(stream: &mut TileStream, ticks: &mut smol::Timer) -> Option<Event> {
+    let report = async { stream.next().await.map(Event::Report) };
+    let tick = async { ticks.next().await.map(|_| Event::Tick) };
+    smol::future::or(report, tick).await
 }
 
 /// The tiles of an area that are not there yet.

@@ -66,16 +66,11 @@ fn faults(args: &MockArgs) -> Result<Faults, Fatal> {
             Faults::from_toml(&text).map_err(|error| unreadable(error.to_string()))?
         }
     };
-    apply(&args.faults, &mut faults)?;
+    for rule in &args.faults {
+        faults.apply(rule).map_err(|error| Fatal::usage(format!("--fault={rule}: {error}")))?;
+    }
     if let Some(seed) = args.seed {
         faults.seed = seed;
     }
     Ok(faults)
-}
-
-/// Applies rules as `--fault` gives them.
-pub(crate) fn apply(rules: &[String], faults: &mut Faults) -> Result<(), Fatal> {
-    rules
-        .iter()
-        .try_for_each(|rule| faults.apply(rule).map_err(|error| Fatal::usage(format!("--fault={rule}: {error}"))))
 }

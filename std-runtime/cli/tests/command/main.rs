@@ -5,5 +5,5 @@ mod exits;
 mod fetch;
 mod interrupt;
 mod logs;
+mod simulate;
 mod support;
-mod sweep;

@@ -1,0 +1,122 @@
+//! `tidegate simulate`: what settings do, before they do it to a real server.
+
+mod table;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use clap::Args;
+use serde_json::{Value, json};
+use tidegate::config::Preset;
+use tidegate_lab::sim::{
+    Report, SimError, World,
+    figures::Figures,
+    scenario::{self, Scenario},
+    timeline,
+};
+
+use crate::{
+    args::OutputFormat,
+    exit::{Exit, Fatal},
+    output::Output,
+};
+
+/// What is simulated and what is shown of it.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// A scenario: servers, clients and their settings, as in examples/scenarios
+    #[arg(value_name = "SCENARIO.toml", required_unless_present = "compare")]
+    scenario: Option<PathBuf>,
+    /// Several scenarios side by side instead
+    #[arg(long, value_name = "SCENARIO.toml", num_args = 2..=8, conflicts_with = "scenario")]
+    compare: Vec<PathBuf>,
+    /// Draw what happens over time, as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    timeline: Option<PathBuf>,
+    /// The form of the result; the same scenario and seed give the same bytes
+    #[arg(long, value_enum, default_value = "text")]
+    output_format: OutputFormat,
+    /// Where randomness starts from, instead of what the scenario says
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// One scenario that was played.
+struct Played {
+    /// The name of its file, without directory and extension.
+    name: String,
+    title: String,
+    world: World,
+    report: Report,
+    figures: Figures,
+}
+
+/// Plays one scenario, or several to be compared.
+pub(crate) fn run(args: &SimulateArgs, output: &mut Output) -> Result<Exit, Fatal> {
+    let paths = args.scenario.iter().chain(&args.compare);
+    let read: Vec<_> =
+        paths.map(|path| read(path, args.seed).map(|scenario| (path, scenario))).collect::<Result<_, _>>()?;
+    let started = Instant::now();
+    let played: Vec<Played> =
+        read.into_iter().map(|(path, scenario)| play(path, scenario)).collect::<Result<_, _>>()?;
+    let taken = started.elapsed();
+    if let Some(path) = &args.timeline {
+        let svg = draw(&played);
+        let unwritten =
+            |error| Fatal::local(format!("--timeline={}: {error}; give a file that can be written", path.display()));
+        fs::write(path, svg).map_err(unwritten)?;
+    }
+    let text = match args.output_format {
+        OutputFormat::Text => table::of(&played),
+        OutputFormat::Json => serde_json::to_string_pretty(&document(&played)).map_err(Fatal::local)?,
+    };
+    output.result(&text).map_err(Fatal::local)?;
+    // Apart from the result, which is the same on every machine.
+    let events: u64 = played.iter().map(|one| one.figures.events).sum();
+    let million_per_s = events as f64 / 1e6 / taken.as_secs_f64().max(1e-9);
+    output.message(&format!("{events} events in {:.2} s: {million_per_s:.2} million a second", taken.as_secs_f64()));
+    Ok(Exit::Complete)
+}
+
+fn read(path: &Path, seed: Option<u64>) -> Result<Scenario, Fatal> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        Fatal::usage(format!("{}: {error}; give a scenario, as in examples/scenarios", path.display()))
+    })?;
+    let presets =
+        Preset::ALL.map(|preset| scenario::Preset { name: preset.name(), gate: preset.gate(), call: preset.call() });
+    let mut scenario =
+        Scenario::from_toml(&text, &presets).map_err(|error| Fatal::usage(format!("{}: {error}", path.display())))?;
+    scenario.world.seed = seed.unwrap_or(scenario.world.seed);
+    Ok(scenario)
+}
+
+fn play(path: &Path, Scenario { title, world }: Scenario) -> Result<Played, Fatal> {
+    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let report = world.run().map_err(|error| match error {
+        SimError::World(error) => Fatal::usage(format!("{}: {error}", path.display())),
+        SimError::Violation(_) => Fatal { exit: Exit::Defect, message: format!("{}: {error}", path.display()) },
+    })?;
+    let figures = Figures::of(&world, &report);
+    Ok(Played { name, title, world, report, figures })
+}
+
+fn draw(played: &[Played]) -> String {
+    let title = match played {
+        [one] if one.title.is_empty() => one.name.clone(),
+        [one] => one.title.clone(),
+        several => several.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(" · "),
+    };
+    let runs: Vec<_> = played.iter().map(|one| (one.name.as_str(), &one.world, &one.report)).collect();
+    timeline(&title, &runs).to_svg()
+}
+
+fn document(played: &[Played]) -> Value {
+    let of = |one: &Played| json!({ "scenario": one.name, "title": one.title, "figures": one.figures });
+    match played {
+        [one] => of(one),
+        several => json!({ "compared": several.iter().map(of).collect::<Vec<_>>() }),
+    }
+}

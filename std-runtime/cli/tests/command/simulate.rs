@@ -1,0 +1,121 @@
+//! `tidegate simulate` on the ready scenarios, and what it says about bad ones.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{code, json, run, stderr, stdout};
+
+fn scenario(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/scenarios/{name}.toml"));
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// A file in a directory that lasts as long as the first of the two.
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("scenario.toml");
+    fs::write(&path, text).expect("a file");
+    let path = path.to_str().expect("UTF-8").to_owned();
+    (directory, path)
+}
+
+const SHORT: &str = r#"
+length = "20s"
+[[server]]
+name = "tiles"
+rules = ["rate=20/s", "outage=5s..8s:503"]
+[[fleet]]
+name = "mirror"
+servers = ["tiles"]
+users = 5
+round-trip = "uniform:5ms..80ms"
+"#;
+
+#[test]
+fn every_ready_scenario_gives_its_table_and_its_picture() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // The herd's ten thousand are tested with the simulator.
+    for name in ["retry-storm", "rate-limit", "bad-mirror", "slow-server"] {
+        let picture = directory.path().join(format!("{name}.svg"));
+        let output = run(&["simulate", &scenario(name), "--timeline", picture.to_str().expect("UTF-8")]);
+        assert_eq!(code(&output), Some(0), "{name}: {}", stderr(&output));
+        for row in ["goodput", "attempts", "call latency p50", "servers", "requests"] {
+            assert!(stdout(&output).contains(row), "{name}: {row:?} is missing in {}", stdout(&output));
+        }
+        let svg = fs::read_to_string(picture).expect("a picture");
+        assert!(svg.starts_with("<svg ") && svg.contains("calls that succeed"), "{name}: {svg:.200}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
+    let (_directory, path) = file(SHORT);
+    let of = |seed: &str| run(&["simulate", &path, "--seed", seed, "--output-format", "json"]).stdout;
+    assert!(!of("7").is_empty());
+    assert_eq!(of("7"), of("7"));
+    assert_ne!(of("7"), of("8"));
+}
+
+#[test]
+fn json_has_the_figures() {
+    let (_directory, path) = file(SHORT);
+    let document = json(&run(&["simulate", &path, "--output-format", "json"]));
+    let fleet = &document["figures"]["fleets"][0];
+    for key in ["goodput_per_s", "success_share", "amplification", "throttled_share", "breaker_opened"] {
+        assert!(fleet[key].is_number(), "{key} in {document:#}");
+    }
+    assert!(fleet["latency_ms"]["p50"].is_number() && fleet["recovery"]["is"].is_string(), "{document:#}");
+    assert_eq!(fleet["fairness"], Value::Null, "there is one client");
+    let requests = &document["figures"]["servers"][0]["requests"];
+    assert_eq!(requests["arrived"], fleet["attempts"]["sent"], "{document:#}");
+}
+
+#[test]
+fn policies_are_compared_side_by_side() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let paths = ["steady", "eager"].map(|name| directory.path().join(format!("{name}.toml")));
+    fs::write(&paths[0], SHORT).expect("a file");
+    fs::write(&paths[1], SHORT.replace("users = 5", "users = 5\nrate = \"unlimited\"")).expect("a file");
+    let [steady, eager] = paths.each_ref().map(|path| path.to_str().expect("UTF-8"));
+    let picture = directory.path().join("both.svg");
+    let output = run(&["simulate", "--compare", steady, eager, "--timeline", picture.to_str().expect("UTF-8")]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let said = stdout(&output);
+    let heading = said.lines().find(|line| line.starts_with("clients")).unwrap_or_default();
+    assert_eq!(heading.split_whitespace().collect::<Vec<_>>(), ["clients", "steady", "eager"], "{said}");
+    let svg = fs::read_to_string(picture).expect("a picture");
+    assert!(svg.contains("steady: per second") && svg.contains("eager: per second"));
+    let document = json(&run(&["simulate", "--compare", steady, eager, "--output-format", "json"]));
+    assert_eq!(document["compared"][1]["scenario"], "eager");
+}
+
+#[test]
+fn what_cannot_be_simulated_is_told_with_what_to_change() {
+    for (change, parts) in [
+        (("length = \"20s\"", "lenght = \"20s\""), &["scenario.toml", "lenght", "expected one of"][..]),
+        (("users = 5", "users = 5\nrate = \"quick\""), &["fleet `mirror`", "rate = \"quick\"", "50/s"]),
+        (("servers = [\"tiles\"]", "servers = [\"tile\"]"), &["fleet `mirror`", "`tile`", "`tiles`"]),
+        (("users = 5", "users = 5\nlimit = \"aimd,floor=9,start=3\""), &["fleet `mirror`", "floor ≤ start ≤ ceiling"]),
+        (("rate=20/s", "bandwidth=1MiB/s"), &["server `tiles`", "bandwidth"]),
+    ] {
+        assert!(SHORT.contains(change.0));
+        let (_directory, path) = file(&SHORT.replace(change.0, change.1));
+        let output = run(&["simulate", &path]);
+        let said = stderr(&output);
+        assert_eq!(code(&output), Some(2), "{said}");
+        assert!(output.stdout.is_empty());
+        parts.iter().for_each(|part| assert!(said.contains(part), "{part:?} is missing in {said}"));
+    }
+    let missing = run(&["simulate", "/nowhere/at-all.toml"]);
+    assert_eq!(code(&missing), Some(2));
+    assert!(stderr(&missing).contains("/nowhere/at-all.toml") && stderr(&missing).contains("examples/scenarios"));
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_is_a_local_error() {
+    let (directory, path) = file(SHORT);
+    let output = run(&["simulate", &path, "--timeline", directory.path().to_str().expect("UTF-8")]);
+    assert_eq!(code(&output), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--timeline="), "{}", stderr(&output));
+}
