@@ -29,8 +29,6 @@ pub use replay::{Difference, ReplayError, replay};
 
 use core::time::Duration;
 
-use heapless::HistoryBuf;
-
 use crate::{
     entropy::Entropy,
     gate::{Admission, Gatekeeper, Try},
@@ -62,7 +60,10 @@ pub const TRACE_VERSION: u8 = 1;
 #[derive(Debug)]
 pub struct Traced<G, const R: usize> {
     gate: G,
-    ring: HistoryBuf<Record, R>,
+    /// The last records. By hand, since heapless's `HistoryBuf` indexes: it panics in states that the compiler cannot exclude.
+    ring: [Option<Record>; R],
+    /// The place of the next record, and of the oldest once the ring is full; less than `R`.
+    next: usize,
     recorded: u64,
     hash: TraceHash,
 }
@@ -71,7 +72,7 @@ impl<G, const R: usize> Traced<G, R> {
     /// Records what happens to `gate` from here on. To be replayed later, it has to be fresh.
     pub const fn new(gate: G) -> Self {
         const { assert!(R > 0, "a trace keeps at least one record") };
-        Self { gate, ring: HistoryBuf::new(), recorded: 0, hash: TraceHash::new() }
+        Self { gate, ring: [None; R], next: 0, recorded: 0, hash: TraceHash::new() }
     }
 
     /// Changes the gate inside (a pause, other settings). That there was a change is recorded.
@@ -88,7 +89,9 @@ impl<G, const R: usize> Traced<G, R> {
 
     /// The last records, the oldest first.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.ring.oldest_ordered().copied()
+        let older = self.ring.get(self.next..).unwrap_or_default();
+        let newer = self.ring.get(..self.next).unwrap_or_default();
+        older.iter().chain(newer).flatten().copied()
     }
 
     /// How many records there were since the start.
@@ -117,7 +120,10 @@ impl<G, const R: usize> Traced<G, R> {
         let record = Record { now, event };
         self.hash.add(&record);
         self.recorded = self.recorded.saturating_add(1);
-        self.ring.write(record);
+        if let Some(place) = self.ring.get_mut(self.next) {
+            *place = Some(record);
+        }
+        self.next = if self.next.saturating_add(1) < R { self.next.saturating_add(1) } else { 0 };
     }
 }
 

@@ -47,7 +47,8 @@ pub struct Difference {
 /// At the first record on which the gate decides otherwise, or that changed the recorded gate from outside.
 pub fn replay<G: Gatekeeper>(records: impl IntoIterator<Item = Record>, gate: &mut G) -> Result<u64, ReplayError> {
     let mut hash = TraceHash::new();
-    for (index, record) in (0..).zip(records) {
+    let mut index = 0u64;
+    for record in records {
         let now = record.now;
         let decided = match record.event {
             Event::Polled { attempt, decision } => Some((decision, Decision::of(&gate.poll(now, attempt)))),
@@ -70,6 +71,7 @@ pub fn replay<G: Gatekeeper>(records: impl IntoIterator<Item = Record>, gate: &m
             return Err(ReplayError::Differs(Difference { index, recorded: record, replayed }));
         }
         hash.add(&record);
+        index = index.saturating_add(1);
     }
     Ok(hash.value())
 }

@@ -14,7 +14,7 @@ use crate::{
     exit::{Exit, Fatal, HELP},
     fetch, log, mock,
     output::Output,
-    simulate,
+    simulate, sweep,
 };
 
 /// Fetches, mirrors and benchmarks map tiles without overwhelming the server, losing work or lying about the result.
@@ -36,6 +36,9 @@ enum Command {
     /// Fetch a number of tiles and report throughput and latency
     #[command(after_help = HELP)]
     Bench(bench::BenchArgs),
+    /// Find out which concurrency to use
+    #[command(after_help = HELP)]
+    Sweep(sweep::SweepArgs),
     /// Fetch the tiles of an area into a directory or an archive
     #[command(after_help = HELP)]
     Fetch(fetch::FetchArgs),
@@ -169,8 +172,9 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, output: &mut Output
     };
     log::start(cli.logging.log_format, cli.logging.verbose, cli.logging.quiet);
     let result = match cli.command {
-        None => bench::run(&cli.bench, output),
-        Some(Command::Bench(args)) => bench::run(&args, output),
+        None => bench::run(&cli.bench, cli.logging.quiet, output),
+        Some(Command::Bench(args)) => bench::run(&args, cli.logging.quiet, output),
+        Some(Command::Sweep(args)) => sweep::run(&args, cli.logging.quiet, output),
         Some(Command::Fetch(args)) => fetch::run(&args, cli.logging.quiet, output),
         Some(Command::Mock(args)) => mock::run(&args, output),
         Some(Command::Simulate(args)) => simulate::run(&args, output),

@@ -3,6 +3,7 @@
 use clap::Args;
 use tidegate::config::Preset;
 use tidegate_core::TileId;
+use tidegate_lab::measure::requirement::Requirements;
 
 use crate::{
     args::{OutputFormat, SourceArgs},
@@ -10,8 +11,10 @@ use crate::{
     guard,
     output::Output,
     print_config,
-    report::{Recorder, Run},
+    progress::{Event, Progress, next},
+    report::{Recorder, Run, failed_gates},
     source::Source,
+    tiles,
 };
 
 /// What a benchmark can be told.
@@ -23,6 +26,9 @@ pub(crate) struct BenchArgs {
     /// The deepest zoom that tiles are drawn from, 0 to 22
     #[arg(long, value_name = "Z", default_value = "4", value_parser = clap::value_parser!(u8).range(0..=22))]
     max_zoom: u8,
+    /// What has to hold, as in 'p99<200ms,success>99.9%', interactive, navigation or safety; ends with 99 where it does not
+    #[arg(long, value_name = "CLAUSES")]
+    require: Option<Requirements>,
     /// The form of the result
     #[arg(long, value_enum, default_value = "text")]
     output_format: OutputFormat,
@@ -31,7 +37,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// Runs the benchmark and prints its result.
-pub(crate) fn run(args: &BenchArgs, output: &mut Output) -> Result<Exit, Fatal> {
+pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
     let settings = args.source.settings(Preset::Ancestor)?;
     if args.source.print_config {
         return print_config::print(&settings, args.source.preset_origin(), output);
@@ -39,54 +45,34 @@ pub(crate) fn run(args: &BenchArgs, output: &mut Output) -> Result<Exit, Fatal> 
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("bench", &place.template)?;
     let source = Source::open(&args.source, &settings, place)?;
-    let run = measure(&source, draw(args.tile_count, args.max_zoom, source.seed));
+    let tiles = tiles::draw(args.tile_count, args.max_zoom, source.seed);
+    let mut run = measure(&source, tiles, quiet, output);
+    if let Some(requirements) = &args.require {
+        run.judge(requirements);
+    }
     let title = source.title(args.tile_count, &settings);
     source.close();
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
-    run.exit("see --help for the flags that give it more time or tries", output)
+    let exit = run.exit("see --help for the flags that give it more time or tries", output)?;
+    // A gate is about runs that came to their end; where one was cut short, that is what has to be said.
+    let gate = failed_gates(run.judged(), output);
+    Ok(if matches!(exit, Exit::Complete | Exit::Incomplete) && gate == Exit::Gate { gate } else { exit })
 }
 
 /// Fetches the tiles and records what came of each.
-fn measure(source: &Source, tiles: Vec<TileId>) -> Run {
+fn measure(source: &Source, tiles: Vec<TileId>, quiet: bool, output: &mut Output) -> Run {
     let mut recorder = Recorder::start(source, tiles.len() as u64);
+    let mut progress = Progress::start(tiles.len() as u64, quiet);
     let mut stream = source.fetcher.stream(source.runtime.executor(), tiles.into_iter(), source.deadline_at());
+    let mut ticks = smol::Timer::interval(Progress::interval(output));
     smol::block_on(async {
-        while let Some(report) = stream.next().await {
-            recorder.record(&report);
+        while let Some(event) = next(&mut stream, &mut ticks).await {
+            if let Event::Report(report) = event {
+                recorder.record(&report);
+            }
+            progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
         }
     });
+    progress.end(output);
     recorder.finish(source, &stream)
-}
-
-/// So many tiles of the whole world, every one of it once before any comes twice, in an order that the seed decides.
-fn draw(count: u64, max_zoom: u8, seed: u64) -> Vec<TileId> {
-    let mut chance = fastrand::Rng::with_seed(seed);
-    // All tiles of the zooms are shuffled where that is few; where it is many, a draw hardly ever repeats itself.
-    let all: u64 = (0..=max_zoom).map(|zoom| 1u64 << (2 * zoom)).sum();
-    if all > SHUFFLED_MAX {
-        return (0..count).filter_map(|_| TileId::from_hilbert_id(chance.u64(0..all)).ok()).collect();
-    }
-    let mut world: Vec<TileId> = (0..all).filter_map(|id| TileId::from_hilbert_id(id).ok()).collect();
-    chance.shuffle(&mut world);
-    world.iter().copied().cycle().take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
-}
-
-/// Zoom 0 to 8.
-const SHUFFLED_MAX: u64 = 87_381;
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn each_tile_of_the_world_is_drawn_once_before_any_comes_twice() {
-        let tiles = draw(341 + 5, 4, 7);
-        assert_eq!(tiles.len(), 346);
-        assert_eq!(tiles.iter().take(341).collect::<HashSet<_>>().len(), 341);
-        assert_eq!(draw(20, 4, 7), draw(20, 4, 7), "the seed decides");
-        assert_ne!(draw(20, 4, 7), draw(20, 4, 8));
-        assert_eq!(draw(1_000, 14, 7).len(), 1_000);
-    }
 }

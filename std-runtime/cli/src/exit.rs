@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Policy = 6,
     /// The ledger does not balance: a defect of tidegate.
     Defect = 70,
+    /// What `--require` asks for does not hold.
+    Gate = 99,
     /// Interrupted; what was done is kept.
     Interrupted = 130,
 }
@@ -69,4 +71,5 @@ Exit codes:
     5  time ran out; running it again goes on
     6  refused because of the host's usage policy
    70  the ledger does not balance: a defect, please report it
+   99  what --require asks for does not hold
   130  interrupted; what was done is kept";

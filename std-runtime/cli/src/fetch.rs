@@ -1,7 +1,5 @@
 //! `tidegate fetch`: the tiles of an area, into a directory.
 
-mod progress;
-
 use std::{
     fmt,
     path::PathBuf,
@@ -12,10 +10,9 @@ use std::{
 };
 
 use clap::Args;
-use smol::stream::StreamExt;
 use tidegate::{
     config::Preset,
-    fetch::{TileOutcome, TileReport, TileStream},
+    fetch::{TileOutcome, TileReport},
     stop::Extent,
     template::UrlTemplate,
 };
@@ -32,10 +29,10 @@ use crate::{
     guard,
     output::Output,
     print_config,
+    progress::{Event, Progress, next},
     report::{Recorder, Run},
     source::Source,
 };
-use progress::Progress;
 
 /// What a fetch can be told.
 #[derive(Debug, Args)]
@@ -145,7 +142,7 @@ impl Work {
                     }
                 }
                 recorder.ledger.revalidated = found.load(Ordering::Acquire);
-                self.progress.show(&recorder.ledger, source, output);
+                self.progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
             }
         });
         recorder.ledger.revalidated = found.load(Ordering::Acquire);
@@ -164,18 +161,6 @@ impl Work {
             TileOutcome::Empty | TileOutcome::Failed(_) | TileOutcome::Cancelled => Ok(()),
         }
     }
-}
-
-enum Event {
-    Report(TileReport),
-    Tick,
-}
-
-/// The next report, or the next tick where none comes before it; `None` at the end of the stream.
-async fn next(stream: &mut TileStream, ticks: &mut smol::Timer) -> Option<Event> {
-    let report = async { stream.next().await.map(Event::Report) };
-    let tick = async { ticks.next().await.map(|_| Event::Tick) };
-    smol::future::or(report, tick).await
 }
 
 /// The tiles of an area that are not there yet.

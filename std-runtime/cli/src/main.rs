@@ -10,9 +10,12 @@ mod log;
 mod mock;
 mod output;
 mod print_config;
+mod progress;
 mod report;
 mod simulate;
 mod source;
+mod sweep;
+mod tiles;
 
 use std::process::ExitCode;
 

@@ -66,11 +66,16 @@ fn faults(args: &MockArgs) -> Result<Faults, Fatal> {
             Faults::from_toml(&text).map_err(|error| unreadable(error.to_string()))?
         }
     };
-    for rule in &args.faults {
-        faults.apply(rule).map_err(|error| Fatal::usage(format!("--fault={rule}: {error}")))?;
-    }
+    apply(&args.faults, &mut faults)?;
     if let Some(seed) = args.seed {
         faults.seed = seed;
     }
     Ok(faults)
+}
+
+/// Applies rules as `--fault` gives them.
+pub(crate) fn apply(rules: &[String], faults: &mut Faults) -> Result<(), Fatal> {
+    rules
+        .iter()
+        .try_for_each(|rule| faults.apply(rule).map_err(|error| Fatal::usage(format!("--fault={rule}: {error}"))))
 }

@@ -41,6 +41,9 @@ impl Output {
     /// Shows how far things are, in place of what was shown before where that is possible.
     pub(crate) fn progress(&mut self, line: &str) {
         let _unsaid = if self.rewritable {
+            // A line that breaks cannot be rewritten.
+            let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
+            let line: String = line.chars().take(columns.saturating_sub(1)).collect();
             write!(self.messages, "\r{line}\x1b[K").and_then(|()| self.messages.flush())
         } else {
             writeln!(self.messages, "{line}")
@@ -54,16 +57,17 @@ impl Output {
         }
     }
 
-    /// `text` in green, yellow or red where somebody sees it.
+    /// `text` in colour or bold where somebody sees it.
     pub(crate) fn paint(&self, text: &str, colour: Colour) -> String {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", colour as u8) } else { text.to_owned() }
     }
 }
 
-/// Colours for a share of successes.
+/// How something that matters is shown.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum Colour {
+    Bold = 1,
     Red = 31,
     Green = 32,
     Yellow = 33,

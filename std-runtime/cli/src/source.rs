@@ -13,7 +13,7 @@ use tidegate::{
     upstream::Upstream,
     verify::Expect,
 };
-use tidegate_core::{Instant, drive::Clock};
+use tidegate_core::{Gate, GateConfig, Instant, drive::Clock};
 use tidegate_lab::mock::{Mock, MockConfig};
 
 use crate::{args::SourceArgs, exit::Fatal, interrupt};
@@ -32,30 +32,44 @@ pub(crate) struct Source {
 impl Source {
     /// Where tiles are: the URL of the settings, or a server started here.
     pub(crate) fn place(settings: &Settings) -> Result<Place, Fatal> {
+        Self::place_with(settings, MockConfig::default())
+    }
+
+    /// The same with another server where none is given.
+    pub(crate) fn place_with(settings: &Settings, config: MockConfig) -> Result<Place, Fatal> {
         match url_template(settings)? {
             Some(template) => Ok(Place { template, embedded: None }),
             None => {
-                let mock = Mock::start(MockConfig::default()).map_err(Fatal::local)?;
+                let mock = Mock::start(config).map_err(Fatal::local)?;
                 let template = UrlTemplate::parse(&mock.url_template()).map_err(Fatal::usage)?;
                 Ok(Place { template, embedded: Some(mock) })
             }
         }
     }
 
-    /// Everything that a run needs.
-    pub(crate) fn open(
+    /// Everything that a run needs. An interrupt drains it.
+    pub(crate) fn open(args: &SourceArgs, settings: &Settings, place: Place) -> Result<Self, Fatal> {
+        let source = Self::build(args, settings, settings.gate_config(), chance(args), place)?;
+        let stopped = source.fetcher.clone();
+        interrupt::on_interrupt(Arc::new(move |extent| stopped.stop().ask(extent)));
+        Ok(source)
+    }
+
+    /// The same behind `gate`, for a command that makes many runs and heeds interrupts itself.
+    pub(crate) fn build(
         args: &SourceArgs,
         settings: &Settings,
+        gate: GateConfig,
+        chance: Chance,
         Place { template, embedded }: Place,
     ) -> Result<Self, Fatal> {
-        let chance = args.seed.map_or_else(Chance::from_system, Chance::from_seed);
         let seed = chance.seed();
-        let concurrency = settings.max_concurrency.value;
+        let concurrency = gate.limit.ceiling;
         let transport =
             HttpTransport::new(http_config(args, concurrency, settings.timeout.value)?).map_err(Fatal::usage)?;
         let parts = Parts {
             transport,
-            upstream: Upstream::new(settings.gate().map_err(Fatal::usage)?),
+            upstream: Upstream::new(Gate::new(gate).map_err(Fatal::usage)?),
             policy: settings.call_policy().map_err(Fatal::usage)?,
             template: template.clone(),
             expect: Expect::DEFAULT,
@@ -64,8 +78,6 @@ impl Source {
         };
         let fetcher = Fetcher::new(parts, concurrency);
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
-        let stopped = fetcher.clone();
-        interrupt::on_interrupt(Arc::new(move |extent| stopped.stop().ask(extent)));
         let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
         Ok(Self { fetcher, runtime, seed, template, embedded, deadline })
     }
@@ -117,6 +129,28 @@ impl Source {
 pub(crate) struct Place {
     pub(crate) template: UrlTemplate,
     embedded: Option<Mock>,
+}
+
+impl Place {
+    /// The server, if it is ours.
+    pub(crate) const fn embedded(&self) -> Option<&Mock> {
+        self.embedded.as_ref()
+    }
+
+    /// The same place for one run of several; whoever has this one keeps the server.
+    pub(crate) fn borrowed(&self) -> Self {
+        Self { template: self.template.clone(), embedded: None }
+    }
+
+    /// What reports call it, without anything secret.
+    pub(crate) fn name(&self) -> String {
+        self.embedded.as_ref().map_or_else(|| self.template.to_string(), |_| "the embedded tile server".to_owned())
+    }
+}
+
+/// Chance from the seed that was given, or one that is drawn.
+pub(crate) fn chance(args: &SourceArgs) -> Chance {
+    args.seed.map_or_else(Chance::from_system, Chance::from_seed)
 }
 
 /// The URL of the settings; `None` where nobody gave one.

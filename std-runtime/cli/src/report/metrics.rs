@@ -8,7 +8,7 @@ use tidegate::{
     ledger::Ledger,
     upstream::Status,
 };
-use tidegate_lab::measure::percentile::Summary;
+use tidegate_lab::measure::{percentile::Summary, requirement::Judgement};
 
 /// Latencies as they come in, in microseconds.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Metrics {
         (ledger.fetched + ledger.empty) as f64 / self.wall.as_secs_f64()
     }
 
-    pub(super) fn to_json(&self, ledger: &Ledger, seed: u64) -> String {
+    pub(super) fn to_json(&self, ledger: &Ledger, seed: u64, judged: &[Judgement]) -> String {
         let Status { opened, half_opened, closed, limit, interval, in_flight_max, .. } = self.status;
         let document = json!({
             "seed": seed,
@@ -127,6 +127,7 @@ impl Metrics {
             "failed_by_kind": counts(&ledger.failed_by_kind),
             "faults_by_kind": counts(&ledger.faults_by_kind),
             "breaker": { "opened": opened, "half_opened": half_opened, "closed": closed },
+            "requirements": judged,
             "limit": limit,
             "interval_seconds": interval.as_secs_f64(),
         });

@@ -1,7 +1,7 @@
 //! What came of a run: one form for every command, for people and for programs.
 
 mod metrics;
-mod text;
+pub(crate) mod text;
 
 use std::{io, time::Duration};
 
@@ -10,6 +10,7 @@ use tidegate::{
     ledger::Ledger,
 };
 use tidegate_core::Instant;
+use tidegate_lab::measure::requirement::{Judgement, Measured, Requirements};
 
 use crate::{
     args::OutputFormat,
@@ -48,7 +49,13 @@ impl Recorder {
         let taken_up = stream.begun() + self.ledger.revalidated;
         self.ledger.cancel(self.ledger.requested.saturating_sub(taken_up));
         let metrics = Metrics::new(self.samples, wall, source.fetcher.upstream().status());
-        Run { seed: source.seed, metrics, ledger: self.ledger, interrupted: interrupt::interrupted(source.stop()) }
+        Run {
+            seed: source.seed,
+            metrics,
+            ledger: self.ledger,
+            interrupted: interrupt::interrupted(source.stop()),
+            judged: Vec::new(),
+        }
     }
 }
 
@@ -58,9 +65,26 @@ pub(crate) struct Run {
     metrics: Metrics,
     ledger: Ledger,
     interrupted: bool,
+    judged: Vec<Judgement>,
 }
 
 impl Run {
+    /// Holds the figures against what is required.
+    pub(crate) fn judge(&mut self, requirements: &Requirements) {
+        let Ledger { fetched, revalidated, empty, requested, .. } = self.ledger;
+        self.judged = requirements.judge(&Measured {
+            latency: &self.metrics.tiles,
+            succeeded: fetched + revalidated + empty,
+            requested,
+            per_second: Some(self.metrics.per_second(&self.ledger)),
+        });
+    }
+
+    /// What became of the requirements, if there were any.
+    pub(crate) fn judged(&self) -> &[Judgement] {
+        &self.judged
+    }
+
     /// Prints the result: for people under `title`, or as one JSON object.
     ///
     /// # Errors
@@ -68,7 +92,7 @@ impl Run {
     pub(crate) fn print(&self, format: OutputFormat, title: Vec<String>, output: &mut Output) -> io::Result<()> {
         let lines = match format {
             OutputFormat::Text => text::lines(title, self, output),
-            OutputFormat::Json => vec![self.metrics.to_json(&self.ledger, self.seed)],
+            OutputFormat::Json => vec![self.metrics.to_json(&self.ledger, self.seed, &self.judged)],
         };
         lines.iter().try_for_each(|line| output.result(line))
     }
@@ -83,8 +107,18 @@ impl Run {
     }
 }
 
+/// Says which requirements do not hold, if any.
+pub(crate) fn failed_gates(judged: &[Judgement], output: &mut Output) -> Exit {
+    let missed: Vec<String> = judged.iter().filter(|judged| !judged.is_met()).map(Judgement::to_string).collect();
+    if missed.is_empty() {
+        return Exit::Complete;
+    }
+    output.message(&format!("tidegate: --require does not hold: {}", missed.join("; ")));
+    Exit::Gate
+}
+
 /// What a run comes to, and what is wrong with it; an error where its books cannot be trusted.
-fn verdict(ledger: &Ledger, interrupted: bool) -> Result<(Exit, Option<String>), Fatal> {
+pub(crate) fn verdict(ledger: &Ledger, interrupted: bool) -> Result<(Exit, Option<String>), Fatal> {
     ledger.balance().map_err(|imbalance| Fatal { exit: Exit::Defect, message: imbalance.to_string() })?;
     let Ledger { failed, cancelled, .. } = *ledger;
     // Nothing but a stop or the end of the run's time cancels a tile.

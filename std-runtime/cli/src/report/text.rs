@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use tidegate_lab::measure::{
     histogram::{Row, histogram},
     percentile::Summary,
+    requirement::Judgement,
     text::{Micros, PerSecond, Percent},
 };
 
@@ -56,6 +57,7 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
     }
     lines.push("  tile latency: first grant to verified result. ~ few samples, – too few".to_owned());
     lines.extend(bars(&metrics.tiles_us));
+    lines.extend(gates(&run.judged, output));
     lines
 }
 
@@ -68,12 +70,24 @@ fn percentiles(name: &str, summary: &Summary) -> String {
 fn bars(sorted_us: &[u64]) -> Vec<String> {
     let rows = histogram(sorted_us);
     let peak = rows.iter().map(|row| row.count).max().unwrap_or(0);
-    let bar = |row: &Row| {
-        let length = row.bar_length(peak, BAR_WIDTH) as usize;
-        format!("  {:>10} {:>8} {}", Micros(row.up_to_us).to_string(), row.count, "▪".repeat(length))
-    };
     let heading = (!rows.is_empty()).then(|| format!("\n  {:>10} {:>8}", "up to", "tiles"));
-    heading.into_iter().chain(rows.iter().map(bar)).collect()
+    heading.into_iter().chain(rows.iter().map(|row| bar(*row, peak))).collect()
+}
+
+/// One line of a histogram whose longest is `peak`.
+pub(crate) fn bar(row: Row, peak: u64) -> String {
+    let length = row.bar_length(peak, BAR_WIDTH) as usize;
+    format!("  {:>10} {:>8} {}", Micros(row.up_to_us).to_string(), row.count, "▪".repeat(length))
+}
+
+/// What became of each requirement.
+pub(crate) fn gates(judged: &[Judgement], output: &Output) -> Vec<String> {
+    let line = |judged: &Judgement| {
+        let colour = if judged.is_met() { Colour::Green } else { Colour::Red };
+        output.paint(&format!("  require {judged}"), colour)
+    };
+    let heading = (!judged.is_empty()).then(String::new);
+    heading.into_iter().chain(judged.iter().map(line)).collect()
 }
 
 const BAR_WIDTH: u32 = 40;

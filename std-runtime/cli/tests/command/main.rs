@@ -7,3 +7,4 @@ mod interrupt;
 mod logs;
 mod simulate;
 mod support;
+mod sweep;

@@ -45,14 +45,17 @@ pub fn proven_functions(folder: &Path) -> BTreeSet<Name> {
     collector.names
 }
 
-/// The Rust files below `folder`, without files of tests.
+/// The Rust files below `folder`, without files and folders of tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.expect("a readable folder").path();
+        if path.file_stem().is_some_and(|stem| stem == "tests") {
+            continue;
+        }
         if path.is_dir() {
             files.extend(sources(&path));
-        } else if path.extension().is_some_and(|end| end == "rs") && path.file_stem().is_some_and(|s| s != "tests") {
+        } else if path.extension().is_some_and(|end| end == "rs") {
             files.push(path);
         }
     }

@@ -149,3 +149,13 @@ pub fn proven_gate_breaker(gate: &Calls) -> &CircuitBreaker<CallWindow> {
 pub fn proven_ticket(ticket: &Ticket, now: Instant) -> (Instant, Duration, bool) {
     (Ticket::started(ticket), Ticket::age(ticket, now), Ticket::is_probe(ticket))
 }
+
+#[unsafe(no_mangle)]
+pub fn proven_gate_is_neutral(gate: &mut Calls, now: Instant) -> bool {
+    Gate::is_neutral(gate, now)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_gate_is_neutral_period(gate: &mut Period, now: Instant) -> bool {
+    Gate::is_neutral(gate, now)
+}

@@ -21,12 +21,14 @@ mod call;
 mod client;
 mod drive;
 mod gate;
+mod hosts;
 mod http;
 mod latency;
 mod limits;
 mod rate;
 mod tile;
 mod time;
+mod trace;
 
 /// What a panic comes to: an undefined symbol.
 #[panic_handler]

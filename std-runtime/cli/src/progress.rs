@@ -1,0 +1,146 @@
+//! How far a run is: a bar that rewrites itself on a terminal, a line every few seconds elsewhere.
+
+use std::time::{Duration, Instant};
+
+use smol::stream::StreamExt;
+use tidegate::{
+    fetch::{TileReport, TileStream},
+    ledger::Ledger,
+    upstream::Status,
+};
+use tidegate_core::breaker::BreakerState;
+
+use crate::output::{Output, bytes};
+
+/// How far a run is. A retry never counts as work, so it never shows more than there is.
+pub(crate) struct Progress {
+    wanted: u64,
+    quiet: bool,
+    started: Instant,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn start(wanted: u64, quiet: bool) -> Self {
+        Self { wanted, quiet, started: Instant::now(), shown: None }
+    }
+
+    /// How often it shows where things stand.
+    pub(crate) fn interval(output: &Output) -> Duration {
+        if output.has_terminal() { ON_TERMINAL } else { ELSEWHERE }
+    }
+
+    /// Shows where things stand, if it is time to.
+    pub(crate) fn show(&mut self, ledger: &Ledger, status: Status, output: &mut Output) {
+        let since = self.shown.unwrap_or(self.started);
+        if self.quiet || since.elapsed() < Self::interval(output) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let line = self.line(ledger, status, self.started.elapsed());
+        let bar = output.has_terminal().then(|| bar(ledger.accounted(), self.wanted));
+        output.progress(&(bar.unwrap_or_default() + &line));
+    }
+
+    /// Leaves the line as it is.
+    pub(crate) fn end(&self, output: &mut Output) {
+        if self.shown.is_some() {
+            output.end_progress();
+        }
+    }
+
+    fn line(&self, ledger: &Ledger, status: Status, elapsed: Duration) -> String {
+        let done = ledger.accounted();
+        let percent = done * 100 / self.wanted.max(1);
+        let per_second = done as f64 / elapsed.as_secs_f64().max(0.001);
+        let left = (self.wanted.saturating_sub(done)) as f64 / per_second;
+        // Before the first tile nobody knows.
+        let eta = Duration::try_from_secs_f64(left.ceil()).map_or("?".to_owned(), |eta| format!("{}s", eta.as_secs()));
+        let breaker = match status.breaker {
+            BreakerState::Closed { ramp: u16::MAX, .. } => "closed",
+            BreakerState::Closed { .. } => "recovering",
+            BreakerState::Open { .. } => "open",
+            BreakerState::HalfOpen { .. } => "half-open",
+        };
+        // What matters most comes first: a narrow terminal cuts the rest off.
+        format!(
+            "{done}/{} tiles {percent}% {per_second:.0} t/s ETA {eta} | retries {} | in flight {}/{} | breaker {breaker} \
+             | ok {} there {} empty {} failed {} | {}",
+            self.wanted,
+            ledger.retries,
+            status.in_flight,
+            status.limit,
+            ledger.fetched,
+            ledger.revalidated,
+            ledger.empty,
+            ledger.failed,
+            bytes(ledger.bytes),
+        )
+    }
+}
+
+/// Twenty columns and a blank.
+fn bar(done: u64, wanted: u64) -> String {
+    let filled = (u128::from(done.min(wanted)) * u128::from(BAR_WIDTH) / u128::from(wanted.max(1))) as usize;
+    let empty = usize::from(BAR_WIDTH) - filled;
+    format!("[{}{}] ", "#".repeat(filled), "-".repeat(empty))
+}
+
+/// Something to do while a stream runs.
+pub(crate) enum Event {
+    Report(TileReport),
+    /// It may be time to show where things stand.
+    Tick,
+}
+
+/// The next report, or the next tick where none comes before it; `None` at the end of the stream.
+pub(crate) async fn next(stream: &mut TileStream, ticks: &mut smol::Timer) -> Option<Event> {
+    let report = async { stream.next().await.map(Event::Report) };
+    let tick = async { ticks.next().await.map(|_| Event::Tick) };
+    smol::future::or(report, tick).await
+}
+
+const ON_TERMINAL: Duration = Duration::from_millis(200);
+const ELSEWHERE: Duration = Duration::from_secs(5);
+const BAR_WIDTH: u16 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: Status = Status {
+        breaker: BreakerState::Closed { ramp: u16::MAX, clean: 0 },
+        limit: 10,
+        in_flight: 7,
+        in_flight_max: 9,
+        interval: Duration::ZERO,
+        opened: 0,
+        half_opened: 0,
+        closed: 0,
+    };
+
+    #[test]
+    fn a_line_says_how_far_and_how_long_and_counts_no_retry_as_work() {
+        let ledger = Ledger { requested: 200, fetched: 40, empty: 8, failed: 2, retries: 1_000, ..Ledger::default() };
+        let line = Progress::start(200, false).line(&ledger, STATUS, Duration::from_secs(5));
+        assert!(
+            line.starts_with("50/200 tiles 25% 10 t/s ETA 15s | retries 1000 | in flight 7/10 | breaker closed "),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn before_the_first_tile_nobody_knows_how_long_it_takes() {
+        let line = Progress::start(200, false).line(&Ledger::default(), STATUS, Duration::from_secs(5));
+        assert!(line.starts_with("0/200 tiles 0% 0 t/s ETA ? |"), "{line}");
+    }
+
+    #[test]
+    fn a_bar_is_full_at_the_end_and_never_longer() {
+        assert_eq!(bar(0, 200), "[--------------------] ");
+        assert_eq!(bar(50, 200), "[#####---------------] ");
+        assert_eq!((bar(200, 200), bar(300, 200)), (bar(7, 7), bar(7, 7)));
+        assert_eq!(bar(u64::MAX, u64::MAX), "[####################] ");
+        assert_eq!(bar(0, 0), "[--------------------] ");
+    }
+}

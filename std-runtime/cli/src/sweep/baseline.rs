@@ -1,0 +1,81 @@
+//! One request after the other, without a gate: what the gate costs is the difference to one in flight.
+
+use smol::Timer;
+use tidegate::{
+    fetch::Fault,
+    ledger::Ledger,
+    stop::Extent,
+    transport::{Request, Transport},
+    verify::{self, Expect},
+};
+use tidegate_core::{Instant, Outcome, http};
+use tidegate_lab::report::{Resources, Run};
+
+use super::{Sweep, resources, run::sequential};
+use crate::{exit::Fatal, source::Source, tiles};
+
+impl Sweep<'_> {
+    /// As many tiles as the lowest level asks for, one attempt each. `None` where there was no time for all of them.
+    pub(super) fn baseline(&self) -> Result<Option<Run>, Fatal> {
+        let source = self.source(1, 0)?;
+        let tiles = tiles::draw(self.args.tiles_at(1), self.args.max_zoom, self.seed);
+        let cpu_before = resources::cpu_seconds();
+        let mut ledger = Ledger::default();
+        let mut exchanges = Vec::with_capacity(tiles.len());
+        let (started, mut unpacked, mut url) = (source.now(), Vec::new(), String::new());
+        for tile in tiles {
+            if self.is_over() {
+                source.close();
+                return Ok(None);
+            }
+            url.clear();
+            source.template.expand(tile, &mut url);
+            let before = source.now();
+            let exchange = self.exchange(&source, Request::new(url.as_str()), &mut unpacked);
+            let fault = smol::block_on(exchange).err();
+            let now = source.now();
+            ledger.request(1);
+            ledger.attempts += 1;
+            match fault {
+                None => ledger.fetched += 1,
+                Some(fault) => {
+                    ledger.failed += 1;
+                    *ledger.failed_by_kind.entry(fault.kind()).or_default() += 1;
+                }
+            }
+            let at = Instant::ORIGIN.saturating_add(now.saturating_since(started));
+            exchanges.push((at, now.saturating_since(before), fault.is_none()));
+        }
+        let held = resources::held();
+        source.close();
+        let cpu_seconds = resources::cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
+        Ok(Some(Run { resources: Resources { cpu_seconds, ..held }, ..sequential(&ledger, &exchanges) }))
+    }
+
+    async fn exchange(&self, source: &Source, request: Request, unpacked: &mut Vec<u8>) -> Result<(), Fault> {
+        let answer = async {
+            let response = source.fetcher.transport().send(request).await.map_err(Fault::Transport)?;
+            match http::outcome(response.status, response.headers.retry_after()) {
+                Outcome::Success => {
+                    verify::check(&response, &Expect::DEFAULT, unpacked).map(drop).map_err(Fault::Defect)
+                }
+                Outcome::Empty => Ok(()),
+                Outcome::Failure
+                | Outcome::Timeout
+                | Outcome::Throttled { .. }
+                | Outcome::Refused(_)
+                | Outcome::Cancelled
+                | Outcome::Unsent => Err(Fault::Status(response.status)),
+            }
+        };
+        let timeout = async {
+            Timer::after(self.settings.timeout.value).await;
+            Err(Fault::Timeout)
+        };
+        let stopped = async {
+            self.stop.asked(Extent::Abort).await;
+            Err(Fault::CutOff)
+        };
+        smol::future::or(answer, smol::future::or(timeout, stopped)).await
+    }
+}
