@@ -52,7 +52,7 @@ impl fmt::Display for Percent {
 }
 
 /// Three significant digits, thousands grouped: `1.14e-12`, `0.0123`, `1.25`, `12.3`, `123`, `12,300`.
-pub(crate) fn three_digits(value: f64) -> String {
+pub fn three_digits(value: f64) -> String {
     let size = value.abs();
     if !size.is_finite() {
         return "–".to_owned();
