@@ -9,7 +9,7 @@ use std::{
 };
 
 use tidegate_core::{
-    Call, CallPolicy, End, Entropy, Gate, Instant, Outcome,
+    Admission, Barred, Call, CallPolicy, End, Entropy, Gate, Instant, Outcome, Try, Why,
     breaker::BreakerState,
     drive::{Clock, Driver, Lock, Turnstile},
 };
@@ -94,6 +94,14 @@ impl<C: Clock> Upstream<C> {
         self.driver().control(change)
     }
 
+    /// What the gate would say to an attempt now. Nothing is taken.
+    pub fn view(&self, attempt: Try) -> View {
+        let now = self.clock.now();
+        let look = |gate: &mut Gate| (gate.peek(now, attempt), gate.breaker().state());
+        let (refused, breaker) = self.control(look);
+        View::of(refused, breaker)
+    }
+
     /// What the gate looks like now.
     pub fn status(&self) -> Status {
         let Watch { opened, half_opened, closed, in_flight_max, .. } = &self.shared.watch;
@@ -110,6 +118,50 @@ impl<C: Clock> Upstream<C> {
                 closed: closed.load(Ordering::Relaxed),
             }
         })
+    }
+}
+
+/// What a gate would say to an attempt: enough to choose among several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Go.
+    Free,
+    /// Go, but it would be one of the few that try whether a breaker may close again.
+    Probe,
+    /// Soon: the rate, the limit or the budget is used up.
+    Busy,
+    /// Not before `until`: the breaker is open, or all its probes are out.
+    Open {
+        /// When to ask again.
+        until: Instant,
+    },
+    /// Not before `until`: the server asked to be left alone.
+    Paused {
+        /// When to ask again.
+        until: Instant,
+    },
+    /// Never: access was refused too often.
+    Barred,
+}
+
+impl View {
+    const fn of(refused: Option<Admission>, breaker: BreakerState) -> Self {
+        match (refused, breaker) {
+            (None | Some(Admission::Go(_)), BreakerState::Closed { .. }) => Self::Free,
+            (None | Some(Admission::Go(_)), BreakerState::Open { .. } | BreakerState::HalfOpen { .. }) => Self::Probe,
+            (Some(Admission::Never { why: Barred::Denied { .. } }), _) => Self::Barred,
+            (Some(Admission::Full { .. }), _) => Self::Busy,
+            (Some(Admission::Wait { until, why }), _) => match why {
+                Why::Open { .. } | Why::ForcedOpen | Why::Probing { .. } => Self::Open { until },
+                Why::Paused { .. } => Self::Paused { until },
+                Why::Rate { .. }
+                | Why::Budget { .. }
+                | Why::InFlight { .. }
+                | Why::Ramp { .. }
+                | Why::Backoff { .. }
+                | Why::Queued => Self::Busy,
+            },
+        }
     }
 }
 

@@ -78,6 +78,10 @@ pub(crate) struct SourceArgs {
     /// server where absent [env: TILE_BASE_URL]
     #[arg(long, visible_alias = "url", value_name = "URL")]
     pub(crate) url_template: Option<String>,
+    /// A further source of the same tiles, with a gate of its own and the same settings; may be given up to 15 times. The
+    /// healthiest goes first. Limit and breaker are shown of --url-template's host
+    #[arg(long = "mirror", value_name = "URL")]
+    pub(crate) mirrors: Vec<String>,
     /// Settings that belong together; see --print-config
     #[arg(long, value_enum)]
     pub(crate) preset: Option<PresetArg>,

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegate::{
-    clock::Chance,
+    clock::{Chance, SystemClock},
     config::{Origin, Settings},
-    fetch::{Fetcher, Parts},
+    fetch::{Fetcher, MIRRORS_MAX, Mirror, Parts, Routes},
     runtime::Runtime,
     stop::{Extent, Stop},
     template::UrlTemplate,
@@ -15,8 +15,9 @@ use tidegate::{
 };
 use tidegate_core::{Gate, GateConfig, Instant, drive::Clock};
 use tidegate_lab::mock::{Mock, MockConfig};
+use tidegate_store::sources::Healthiest;
 
-use crate::{args::SourceArgs, exit::Fatal, interrupt};
+use crate::{args::SourceArgs, exit::Fatal, guard, interrupt};
 
 /// What a command fetches from, with what it runs on.
 pub(crate) struct Source {
@@ -67,16 +68,25 @@ impl Source {
         let concurrency = gate.limit.ceiling;
         let transport =
             HttpTransport::new(http_config(args, concurrency, settings.timeout.value)?).map_err(Fatal::usage)?;
+        let clock = SystemClock::start();
+        let upstream = || Gate::new(gate).map(|gate| Upstream::on(clock, gate)).map_err(Fatal::usage);
+        if embedded.is_some() && !args.mirrors.is_empty() {
+            return Err(Fatal::usage("--mirror: of what? name the first source, too, with --url-template"));
+        }
+        let mirror = |template| Ok(Mirror { upstream: upstream()?, template });
+        let mirrors = mirrors(&args.mirrors)?.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
+        let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
+        let routes = Routes { mirrors, choice, ..Routes::default() };
         let parts = Parts {
             transport,
-            upstream: Upstream::new(Gate::new(gate).map_err(Fatal::usage)?),
+            upstream: upstream()?,
             policy: settings.call_policy().map_err(Fatal::usage)?,
             template: template.clone(),
             expect: Expect::DEFAULT,
             chance,
             send_correlation_id: args.send_correlation_id,
         };
-        let fetcher = Fetcher::new(parts, concurrency);
+        let fetcher = Fetcher::routed(parts, routes, concurrency);
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
         let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
         Ok(Self { fetcher, runtime, seed, template, embedded, deadline })
@@ -91,7 +101,11 @@ impl Source {
     pub(crate) fn title(&self, tiles: u64, settings: &Settings) -> Vec<String> {
         let from = match self.embedded {
             Some(_) => "the embedded tile server".to_owned(),
-            None => self.template.to_string(),
+            None => match self.fetcher.upstreams().count() - 1 {
+                0 => self.template.to_string(),
+                1 => format!("{} and a mirror", self.template),
+                mirrors => format!("{} and {mirrors} mirrors", self.template),
+            },
         };
         let Settings { max_concurrency, attempts, preset, .. } = settings;
         vec![
@@ -162,6 +176,19 @@ pub(crate) fn url_template(settings: &Settings) -> Result<Option<UrlTemplate>, F
     };
     // The value stays out of the message: it may hold a key.
     UrlTemplate::parse(url).map(Some).map_err(|error| Fatal::usage(format!("{name}: {error}")))
+}
+
+/// The further sources.
+fn mirrors(urls: &[String]) -> Result<Vec<UrlTemplate>, Fatal> {
+    if urls.len() > MIRRORS_MAX {
+        return Err(Fatal::usage(format!("--mirror: given {} times; give it at most {MIRRORS_MAX} times", urls.len())));
+    }
+    let mirror = |url: &String| {
+        let template = UrlTemplate::parse(url).map_err(|error| Fatal::usage(format!("--mirror: {error}")))?;
+        guard::bulk_is_allowed("--mirror", &template)?;
+        Ok(template)
+    };
+    urls.iter().map(mirror).collect()
 }
 
 fn http_config(args: &SourceArgs, concurrency: u16, attempt_timeout: Duration) -> Result<HttpConfig, Fatal> {

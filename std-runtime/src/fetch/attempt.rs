@@ -19,9 +19,9 @@ where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    pub(super) fn request(&self, id: CorrelationId, tile: TileId, attempts: usize) -> Request {
+    pub(super) fn request(&self, source: usize, id: CorrelationId, tile: TileId, attempts: usize) -> Request {
         let mut url = String::new();
-        self.parts.template.expand(tile, &mut url);
+        self.template(source).expand(tile, &mut url);
         let request = Request::new(url);
         if self.parts.send_correlation_id {
             request.header("x-correlation-id", format!("{id}/{}", attempts + 1))
@@ -31,16 +31,16 @@ where
     }
 
     /// Makes one attempt. A transport that panics has failed it, no more: its permit goes back, and the call goes on.
-    pub(super) async fn attempt(&self, request: Request) -> (Outcome, Made) {
+    pub(super) async fn attempt(&self, source: usize, request: Request) -> (Outcome, Made) {
         let panicked =
             |_| (outcome_of(TransportError::Panicked), Err(Some(Fault::Transport(TransportError::Panicked))));
-        AssertUnwindSafe(self.exchange(request)).catch_unwind().await.unwrap_or_else(panicked)
+        AssertUnwindSafe(self.exchange(source, request)).catch_unwind().await.unwrap_or_else(panicked)
     }
 
-    async fn exchange(&self, request: Request) -> (Outcome, Made) {
+    async fn exchange(&self, source: usize, request: Request) -> (Outcome, Made) {
         match self.parts.transport.send(request).await {
             Ok(response) => {
-                self.heed_quota(&response);
+                self.heed_quota(source, &response);
                 judge(response, self.parts.expect)
             }
             Err(error) => (outcome_of(error), Err(Some(Fault::Transport(error)))),
@@ -48,9 +48,9 @@ where
     }
 
     /// A server that says how much is left is heard before it has to refuse.
-    fn heed_quota(&self, response: &Response) {
+    fn heed_quota(&self, source: usize, response: &Response) {
         if let Some(quota) = response.headers.quota() {
-            let upstream = &self.parts.upstream;
+            let upstream = self.upstream(source);
             upstream.control(|gate| gate.observe_quota(upstream.clock().now(), quota));
         }
     }

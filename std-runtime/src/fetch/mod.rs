@@ -8,28 +8,40 @@
 
 mod attempt;
 mod report;
+mod route;
 mod slots;
 mod stream;
 
 pub(crate) use report::BARRED;
 pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
+pub use route::{Choice, MIRRORS_MAX, Mirror, Routes, Wanted, Watch};
 pub use stream::TileStream;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
+use event_listener::Event;
 use smol::Executor;
-use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
+use tidegate_core::{
+    Call, CallPolicy, End, Instant, Next, TileId, Try,
+    drive::{Clock, Permit},
+};
 
-use self::slots::{Slot, Slots};
+use self::{
+    route::Shunned,
+    slots::{Slot, Slots},
+};
 use crate::{
     clock::{Chance, SystemClock},
     stop::{Extent, Stop},
     template::UrlTemplate,
     transport::Transport,
-    upstream::Upstream,
+    upstream::{Guarded, Upstream, View},
     verify::Expect,
 };
 
@@ -67,6 +79,9 @@ impl<T, C> Clone for Fetcher<T, C> {
 #[derive(Debug)]
 struct Shared<T, C> {
     parts: Parts<T, C>,
+    routes: Routes<C>,
+    /// Notified when an attempt went wrong: another source may be the better one now.
+    turned: Event,
     /// How many streams and single tiles were begun: each is a run of its own in correlation ids.
     runs: AtomicU64,
     /// One for each body that may be held.
@@ -86,12 +101,25 @@ where
 {
     /// A fetcher of these parts. `concurrency` is the most attempts that the gate can ever admit at once.
     pub fn new(parts: Parts<T, C>, concurrency: u16) -> Self {
-        let slot_count = usize::from(concurrency.max(1));
-        let slots = Slots::new(slot_count);
-        Self { shared: Arc::new(Shared { parts, runs: AtomicU64::new(0), slots, slot_count, stop: Stop::new() }) }
+        Self::routed(parts, Routes::default(), concurrency)
     }
 
-    /// The gate and its clock.
+    /// A fetcher with further sources. `concurrency` is the most attempts that all gates together are to admit at once: it
+    /// bounds the bodies held, whatever the gates allow.
+    pub fn routed(parts: Parts<T, C>, mut routes: Routes<C>, concurrency: u16) -> Self {
+        routes.mirrors.truncate(MIRRORS_MAX);
+        let slot_count = usize::from(concurrency.max(1));
+        let (runs, slots) = (AtomicU64::new(0), Slots::new(slot_count));
+        let shared = Shared { parts, routes, turned: Event::new(), runs, slots, slot_count, stop: Stop::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The gates of all sources, the first one's first.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream<C>> {
+        (0..self.shared.sources()).map(|source| self.shared.upstream(source))
+    }
+
+    /// The gate of the first source, and the clock of all.
     #[must_use]
     pub fn upstream(&self) -> &Upstream<C> {
         &self.shared.parts.upstream
@@ -182,8 +210,14 @@ where
         let asked_at = clock.now();
         let mut report = not_begun(id, tile);
         let mut first_grant = None;
-        let mut call = Call::new(&self.parts.policy, deadline);
-        let (end, slot) = self.attempts(&mut call, &mut report, &mut first_grant).await;
+        let mut shunned = Shunned::default();
+        let (end, slot) = loop {
+            let mut call = Call::new(&self.parts.policy, deadline);
+            match self.attempts(&mut call, shunned, &mut report, &mut first_grant).await {
+                Ended::Elsewhere { source } => shunned = shunned.with(source),
+                Ended::Here { end, slot } => break (end, slot),
+            }
+        };
         let now = clock.now();
         report.queue_wait = first_grant.unwrap_or(now).saturating_since(asked_at);
         report.latency = first_grant.map_or(std::time::Duration::ZERO, |granted| now.saturating_since(granted));
@@ -191,33 +225,36 @@ where
             report.outcome = outcome_of(end, deadline, &report.attempts);
         }
         log_end(&report);
+        self.routes.watch.tile(now, &report);
         (report, slot)
     }
 
+    /// Runs one call to its end, or until it is of no use at its source and there is another.
     async fn attempts(
         &self,
         call: &mut Call<'_>,
+        shunned: Shunned,
         report: &mut TileReport,
         first_grant: &mut Option<Instant>,
-    ) -> (End, Option<Slot>) {
-        let driver = self.parts.upstream.driver();
+    ) -> Ended {
         let clock = self.parts.upstream.clock();
+        let cancelled = Ended::Here { end: End::Cancelled, slot: None };
         loop {
             // A place for the body before one at the gate: whoever is admitted can receive at once.
-            let Some(slot) = self.stop.or(Extent::Drain, self.slots.acquire()).await else {
-                return (End::Cancelled, None);
-            };
-            let permit = match self.stop.or(Extent::Drain, driver.admit(call)).await {
-                Some(Ok(permit)) => permit,
-                Some(Err(end)) => return (end, None),
-                None => return (End::Cancelled, None),
+            let Some(slot) = self.stop.or(Extent::Drain, self.slots.acquire()).await else { return cancelled };
+            let admitted = self.stop.or(Extent::Drain, self.admit(call, shunned, report.tile)).await;
+            let (source, permit) = match admitted {
+                Some((source, Ok(permit))) => (source, permit),
+                Some((source, Err(end))) => return self.ended(source, shunned, end, report, None),
+                None => return cancelled,
             };
             let started = permit.started();
             first_grant.get_or_insert(started);
             let who = u64::from(report.id.run) << 32 ^ report.id.index;
             let entropy = || self.parts.chance.draw_for(who, report.attempts.len() as u64);
-            let request = self.request(report.id, report.tile, report.attempts.len());
-            let attempt = driver.attempt(permit, call, entropy, |_until| self.attempt(request));
+            let request = self.request(source, report.id, report.tile, report.attempts.len());
+            let driver = self.upstream(source).driver();
+            let attempt = driver.attempt(permit, call, entropy, |_until| self.attempt(source, request));
             let ended = self.stop.or(Extent::Abort, attempt).await;
             let latency = clock.now().saturating_since(started);
             let (next, fault) = match ended {
@@ -232,20 +269,128 @@ where
                 Some((next, None)) => (Some(next), Some(Fault::Timeout)),
                 None => (None, Some(Fault::CutOff)),
             };
-            report.attempts.push(Attempt { latency, fault });
-            log_attempt(report, latency, fault);
+            self.attempted(report, Attempt { source, latency, fault });
             match next {
-                None => return (End::Cancelled, None),
-                Some(Next::Done(end)) => return (end, Some(slot)),
+                None => return cancelled,
+                Some(Next::Done(end)) => return self.ended(source, shunned, end, report, Some(slot)),
                 Some(Next::Retry { at }) => {
                     drop(slot);
+                    if self.is_paused_alone(source, shunned, report) {
+                        return Ended::Elsewhere { source };
+                    }
                     if self.stop.or(Extent::Drain, clock.sleep_until(at)).await.is_none() {
-                        return (End::Cancelled, None);
+                        return cancelled;
                     }
                 }
             }
         }
     }
+
+    /// Waits for admission at the best source, and moves to another one that has become better meanwhile.
+    async fn admit(
+        &self,
+        call: &mut Call<'_>,
+        shunned: Shunned,
+        tile: TileId,
+    ) -> (usize, Result<Permit<'_, C, Guarded>, End>) {
+        if self.sources() == 1 {
+            return (0, self.parts.upstream.driver().admit(call).await);
+        }
+        let attempt = if call.attempts() == 0 { Try::First } else { Try::Again };
+        let wanted = Wanted { tile, attempt };
+        // Listened for before it is chosen: what changes in between is not missed.
+        let mut turned = self.turned.listen();
+        let mut source = self.choose(wanted, shunned).unwrap_or(0);
+        loop {
+            let driver = self.upstream(source).driver();
+            let mut admit = pin!(driver.admit(call));
+            source = loop {
+                let turn = async {
+                    (&mut turned).await;
+                    None
+                };
+                if let Some(admitted) = smol::future::or(turn, async { Some(admit.as_mut().await) }).await {
+                    return (source, admitted);
+                }
+                turned = self.turned.listen();
+                match self.choose(wanted, shunned) {
+                    Some(better) if better != source => break better,
+                    Some(_) | None => {}
+                }
+            };
+        }
+    }
+
+    fn choose(&self, wanted: Wanted, shunned: Shunned) -> Option<usize> {
+        let views = (0..self.sources()).map(|source| self.upstream(source).view(wanted.attempt));
+        route::choose(&*self.routes.choice, wanted, shunned, views)
+    }
+
+    /// Tells everybody of an attempt.
+    fn attempted(&self, report: &mut TileReport, attempt: Attempt) {
+        report.attempts.push(attempt);
+        log_attempt(report, attempt);
+        let now = self.parts.upstream.clock().now();
+        self.routes.watch.attempt(now, attempt.source, &attempt);
+        if self.sources() > 1 {
+            self.routes.choice.settled(now, attempt.source, &attempt);
+            if attempt.fault.is_some() {
+                self.turned.notify(usize::MAX);
+            }
+        }
+    }
+
+    /// A source that refuses says nothing about the others: the tile goes there, as if it had not been asked for yet.
+    fn ended(&self, source: usize, shunned: Shunned, end: End, report: &TileReport, slot: Option<Slot>) -> Ended {
+        let refused = matches!(end, End::Refused(_) | End::Barred(_));
+        if refused && self.may_go_elsewhere(source, shunned, report) {
+            Ended::Elsewhere { source }
+        } else {
+            Ended::Here { end, slot }
+        }
+    }
+
+    /// Whether this source asked to be left alone and another one can be asked at once.
+    fn is_paused_alone(&self, source: usize, shunned: Shunned, report: &TileReport) -> bool {
+        self.may_go_elsewhere(source, shunned, report)
+            && matches!(self.upstream(source).view(Try::Again), View::Paused { .. })
+            && (0..self.sources()).any(|other| {
+                let is_left = other != source && !shunned.has(other);
+                is_left && matches!(self.upstream(other).view(Try::First), View::Free | View::Busy)
+            })
+    }
+
+    /// Whether attempts and sources are left.
+    fn may_go_elsewhere(&self, source: usize, shunned: Shunned, report: &TileReport) -> bool {
+        let with_this = shunned.with(source);
+        report.attempts.len() < usize::from(self.parts.policy.attempts())
+            && (0..self.sources()).any(|other| !with_this.has(other))
+    }
+
+    fn sources(&self) -> usize {
+        1 + self.routes.mirrors.len()
+    }
+
+    /// The gate of a source.
+    fn upstream(&self, source: usize) -> &Upstream<C> {
+        self.mirror(source).map_or(&self.parts.upstream, |mirror| &mirror.upstream)
+    }
+
+    fn template(&self, source: usize) -> &UrlTemplate {
+        self.mirror(source).map_or(&self.parts.template, |mirror| &mirror.template)
+    }
+
+    fn mirror(&self, source: usize) -> Option<&Mirror<C>> {
+        self.routes.mirrors.get(source.checked_sub(1)?)
+    }
+}
+
+/// How a call ended.
+enum Ended {
+    /// For good.
+    Here { end: End, slot: Option<Slot> },
+    /// Only at this source.
+    Elsewhere { source: usize },
 }
 
 /// A tile of which nothing is known yet.
@@ -280,11 +425,11 @@ fn outcome_of(end: End, deadline: Instant, attempts: &[Attempt]) -> TileOutcome 
     }
 }
 
-fn log_attempt(report: &TileReport, latency: std::time::Duration, fault: Option<Fault>) {
+fn log_attempt(report: &TileReport, Attempt { source, latency, fault }: Attempt) {
     let (id, attempt, ms) = (report.id, report.attempts.len(), latency.as_millis() as u64);
     match fault {
-        None => tracing::trace!(%id, attempt, ms, "attempt answered"),
-        Some(fault) => tracing::debug!(%id, attempt, ms, %fault, "attempt failed"),
+        None => tracing::trace!(%id, attempt, source, ms, "attempt answered"),
+        Some(fault) => tracing::debug!(%id, attempt, source, ms, %fault, "attempt failed"),
     }
 }
 

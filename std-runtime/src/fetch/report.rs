@@ -104,6 +104,8 @@ impl fmt::Display for Failure {
 /// One attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
+    /// Which source it went to; 0 is the first.
+    pub source: usize,
     /// From its admission to its end.
     pub latency: Duration,
     /// What went wrong, if anything did.

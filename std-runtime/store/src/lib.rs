@@ -13,6 +13,7 @@ mod metadata;
 mod pmtiles;
 pub mod scheme;
 pub mod sink;
+pub mod sources;
 pub mod verify;
 
 pub use files::Durability;

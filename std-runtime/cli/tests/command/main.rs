@@ -5,6 +5,7 @@ mod exits;
 mod fetch;
 mod interrupt;
 mod logs;
+mod mirrors;
 mod simulate;
 mod support;
 mod sweep;
