@@ -5,8 +5,9 @@
 //! tile of the deepest zoom seen so far that was not tried before: the smallest piece of the map, which a parent can stand in
 //! for, and not one that has already been unlucky.
 //!
-//! Among healthy sources the one that can take an attempt now goes first, then the one with fewer failures, then the one named
-//! first. So further sources are there for an overflow as well as for an outage.
+//! Among healthy sources the one that can take an attempt now goes first, then the one named first: further sources are there
+//! for an overflow as well as for an outage. How much healthier one is than another does not count there, because what is
+//! known of a source that gets no attempts grows old.
 //!
 //! **When it harms**: with sources that bill by the request, since an overflow goes to each of them.
 
@@ -69,7 +70,9 @@ impl Choice for Healthiest {
         let probed = candidates().find(|&(source, view)| state.wants_probe(source, view));
         match probed {
             Some((source, _)) if matters_least => source,
-            Some(_) | None => candidates().min_by_key(|&(source, view)| state.rank(source, view)).map_or(0, |best| best.0),
+            Some(_) | None => {
+                candidates().min_by_key(|&(source, view)| state.rank(source, view)).map_or(0, |best| best.0)
+            }
         }
     }
 
@@ -104,9 +107,8 @@ impl State {
         }
     }
 
-    /// The lowest is best: whether it may go at all, how healthy, whether now, when, and by how much it is healthier.
-    fn rank(&self, source: usize, view: View) -> (u8, bool, bool, Instant, u32) {
-        let failures = self.health(source).failures;
+    /// The lowest is best: whether it may go at all, whether it is sick, whether it has to wait, until when.
+    fn rank(&self, source: usize, view: View) -> (u8, bool, bool, Instant) {
         let (class, waits, until) = match view {
             View::Free => (0, false, Instant::ORIGIN),
             View::Busy => (0, true, Instant::ORIGIN),
@@ -114,7 +116,7 @@ impl State {
             View::Open { until } | View::Paused { until } => (2, true, until),
             View::Barred => (3, true, Instant::MAX),
         };
-        (class, failures >= SICK, waits, until, failures / (WHOLE / 16))
+        (class, self.health(source).failures >= SICK, waits, until)
     }
 }
 
@@ -125,7 +127,7 @@ const MEMORY: u32 = 32;
 /// From this share of failures on a source is sick.
 const SICK: u32 = WHOLE / 4;
 /// A sick source whose breaker is closed gets one attempt for so many elsewhere.
-pub const PROBE_EVERY: u32 = 32;
+pub const PROBE_EVERY: u32 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -152,7 +154,6 @@ mod tests {
         let choice = Healthiest::of(2);
         let other_is_busy = [Some(View::Free), Some(View::Busy)];
         settle(&choice, 0, Some(Fault::Timeout), 9);
-        assert_eq!(choice.choose(wanted(3, Try::First), &BOTH_FREE), 1, "the one with fewer failures");
         assert_eq!(choice.choose(wanted(3, Try::First), &other_is_busy), 0, "nine in a row are less than a quarter");
         settle(&choice, 0, Some(Fault::Timeout), 1);
         assert_eq!(choice.choose(wanted(3, Try::First), &other_is_busy), 1);
@@ -173,10 +174,10 @@ mod tests {
     fn a_sick_source_with_a_closed_breaker_is_probed_now_and_then_and_recovers() {
         let choice = Healthiest::of(2);
         settle(&choice, 0, Some(Fault::Status(503)), 40);
-        settle(&choice, 1, None, 31);
+        settle(&choice, 1, None, 15);
         assert_eq!(choice.choose(wanted(5, Try::First), &BOTH_FREE), 1);
         settle(&choice, 1, None, 1);
-        assert_eq!(choice.choose(wanted(5, Try::First), &BOTH_FREE), 0, "one in 32");
+        assert_eq!(choice.choose(wanted(5, Try::First), &BOTH_FREE), 0, "one in 16");
         settle(&choice, 0, None, 200);
         assert_eq!(choice.choose(wanted(2, Try::Again), &BOTH_FREE), 0, "healthy again, and named first");
     }

@@ -84,9 +84,11 @@ fn tile() -> Answer {
 }
 
 #[test]
-fn the_first_source_gets_everything_while_it_is_well() {
+fn the_first_source_gets_all_that_it_can_take_and_its_mirror_the_rest() {
     let story = fetch(500, |_| |_: &Request| ready(tile()));
-    assert_eq!((story.fetched(), story.asked), (500, [500, 0]));
+    let [first, second] = story.asked;
+    assert_eq!((story.fetched(), first + second), (500, 500));
+    assert!((1..100).contains(&second), "{second} while the first one's rate had to be found");
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn a_source_that_comes_back_is_found_by_its_probes() {
         }
     });
     assert_eq!(story.fetched(), 3_000);
-    assert!(story.asked[0] > 500, "it works again, and was named first: {:?}", story.asked);
+    assert!(story.asked[0] > 300, "it works again, and was named first: {:?}", story.asked);
     assert_eq!(story.closed, [true, true]);
 }
 

@@ -24,7 +24,8 @@ fn a_source_that_fails_costs_no_tile_while_its_mirror_works() {
 fn a_source_that_is_gone_costs_no_tile_while_its_mirror_works() {
     let well = mock("");
     let gone = mock("").url_template();
-    let output = run(&["bench", "-n", "50", "--preset", "bulk", "--url-template", &gone, "--mirror", &well.url_template()]);
+    let output =
+        run(&["bench", "-n", "50", "--preset", "bulk", "--url-template", &gone, "--mirror", &well.url_template()]);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     assert_eq!(settled(&well).received, 50);
 }
