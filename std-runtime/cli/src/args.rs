@@ -1,6 +1,6 @@
 //! What can be given on the command line, and which subcommand it goes to.
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate::config::{
@@ -118,6 +118,10 @@ pub(crate) struct SourceArgs {
     /// Send the correlation id of each attempt as x-correlation-id: only to servers that are yours
     #[arg(long)]
     pub(crate) send_correlation_id: bool,
+    /// Serve /healthz, /livez, /readyz and /metrics on this address while it runs, as in 127.0.0.1:9090; -v says which port
+    /// became of port 0
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
     /// Where randomness starts from; drawn and printed where absent
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,

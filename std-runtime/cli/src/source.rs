@@ -1,6 +1,6 @@
 //! A fetcher from the settings: a URL, or the embedded server.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tidegate::{
     clock::{Chance, SystemClock},
@@ -15,7 +15,10 @@ use tidegate::{
 };
 use tidegate_core::{Gate, GateConfig, Instant, drive::Clock};
 use tidegate_lab::mock::{Mock, MockConfig};
-use tidegate_store::sources::Healthiest;
+use tidegate_store::{
+    health::{Figures, Health, Server},
+    sources::Healthiest,
+};
 
 use crate::{args::SourceArgs, exit::Fatal, guard, interrupt};
 
@@ -27,6 +30,8 @@ pub(crate) struct Source {
     pub(crate) template: UrlTemplate,
     /// The server in this process, where no URL was given.
     embedded: Option<Mock>,
+    /// Health and metrics, where somebody asked for them.
+    listening: Option<Server>,
     deadline: Instant,
 }
 
@@ -76,7 +81,8 @@ impl Source {
         let mirror = |template| Ok(Mirror { upstream: upstream()?, template });
         let mirrors = mirrors(&args.mirrors)?.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
         let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
-        let routes = Routes { mirrors, choice, ..Routes::default() };
+        let health = Arc::new(Health::start(clock.now(), 1 + mirrors.len()));
+        let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _ };
         let parts = Parts {
             transport,
             upstream: upstream()?,
@@ -88,8 +94,9 @@ impl Source {
         };
         let fetcher = Fetcher::routed(parts, routes, concurrency);
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
+        let listening = args.listen.map(|address| listen(address, health, fetcher.clone())).transpose()?;
         let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
-        Ok(Self { fetcher, runtime, seed, template, embedded, deadline })
+        Ok(Self { fetcher, runtime, seed, template, embedded, listening, deadline })
     }
 
     /// The present time on the clock that everything goes by.
@@ -133,6 +140,7 @@ impl Source {
 
     /// Closes connections and threads; what is still running after that was asked to end.
     pub(crate) fn close(self) {
+        drop(self.listening);
         self.fetcher.stop().ask(Extent::Abort);
         // Threads that do not end in this time end with the process.
         let _still_closing = self.fetcher.transport().close(CLOSE_WITHIN);
@@ -176,6 +184,19 @@ pub(crate) fn url_template(settings: &Settings) -> Result<Option<UrlTemplate>, F
     };
     // The value stays out of the message: it may hold a key.
     UrlTemplate::parse(url).map(Some).map_err(|error| Fatal::usage(format!("{name}: {error}")))
+}
+
+/// Serves health and metrics until it is dropped.
+fn listen(address: SocketAddr, health: Arc<Health>, fetcher: Fetcher<HttpTransport>) -> Result<Server, Fatal> {
+    let look = move || Figures {
+        now: fetcher.upstream().clock().now(),
+        sources: fetcher.upstreams().map(Upstream::status).collect(),
+        pool: fetcher.transport().pool(),
+    };
+    let server = Server::start(address, health, look)
+        .map_err(|error| Fatal::usage(format!("--listen={address}: {error}; give an address that is free here")))?;
+    tracing::info!(address = %server.address(), "serving health and metrics");
+    Ok(server)
 }
 
 /// The further sources.

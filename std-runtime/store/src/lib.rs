@@ -7,6 +7,7 @@ mod extent;
 mod extsort;
 mod files;
 mod format;
+pub mod health;
 mod layers;
 mod mbtiles;
 mod metadata;

@@ -3,6 +3,7 @@
 mod bench;
 mod exits;
 mod fetch;
+mod health;
 mod interrupt;
 mod logs;
 mod mirrors;

@@ -1,0 +1,116 @@
+//! The Prometheus text format, version 0.0.4.
+
+use std::{fmt::Write, fs, time::Duration};
+
+use tidegate::upstream::Status;
+use tidegate_core::breaker::BreakerState;
+
+use super::{BOUNDS_MS, Figures, Source, State};
+
+pub(super) fn text(state: &State, figures: &Figures, uptime: Duration) -> String {
+    let mut page = Page::default();
+    let ledger = &state.ledger;
+    page.family("tidegate_tiles_total", "counter", "Tiles that came to their end, by what came of them.");
+    for (outcome, count) in [
+        ("fetched", ledger.fetched),
+        ("revalidated", ledger.revalidated),
+        ("stale", ledger.stale),
+        ("from_parent", ledger.from_parent),
+        ("empty", ledger.empty),
+        ("failed", ledger.failed),
+        ("cancelled", ledger.cancelled),
+    ] {
+        page.sample("", &[("outcome", outcome)], count as f64);
+    }
+    page.family("tidegate_tile_bytes_total", "counter", "Bytes of the tiles fetched, as sent.");
+    page.sample("", &[], ledger.bytes as f64);
+    attempts(&mut page, &state.sources);
+    gates(&mut page, &figures.sources);
+    page.family("tidegate_connections", "gauge", "Connections of the HTTP client, by state.");
+    let pool = figures.pool;
+    page.sample("", &[("state", "open")], pool.open_connections as f64);
+    page.sample("", &[("state", "idle")], pool.idle_connections as f64);
+    page.family("tidegate_connections_opened_total", "counter", "Connections opened since the start.");
+    page.sample("", &[], pool.opened_connections as f64);
+    page.family("tidegate_workers", "gauge", "Threads of the HTTP client, by state.");
+    page.sample("", &[("state", "started")], pool.workers as f64);
+    page.sample("", &[("state", "busy")], pool.busy as f64);
+    if let Ok(descriptors) = fs::read_dir("/proc/self/fd") {
+        page.family("process_open_fds", "gauge", "Open file descriptors.");
+        page.sample("", &[], descriptors.count() as f64);
+    }
+    page.family("tidegate_uptime_seconds", "gauge", "Seconds since the start.");
+    page.sample("", &[], uptime.as_secs_f64());
+    page.text
+}
+
+fn attempts(page: &mut Page, sources: &[Source]) {
+    let named = || sources.iter().enumerate().map(|(number, source)| (number.to_string(), source));
+    page.family("tidegate_attempt_faults_total", "counter", "Attempts that went wrong, by source and kind.");
+    for (number, source) in named() {
+        for (kind, count) in &source.faults {
+            page.sample("", &[("source", &number), ("kind", kind)], *count as f64);
+        }
+    }
+    page.family("tidegate_attempt_duration_seconds", "histogram", "From an attempt's admission to its end, by source.");
+    for (number, source) in named() {
+        let mut so_far = 0;
+        for (bound, count) in BOUNDS_MS.iter().zip(source.buckets) {
+            so_far += count;
+            let bound = (*bound as f64 / 1e3).to_string();
+            page.sample("_bucket", &[("source", &number), ("le", &bound)], so_far as f64);
+        }
+        let all = (source.succeeded + source.failed) as f64;
+        page.sample("_bucket", &[("source", &number), ("le", "+Inf")], all);
+        page.sample("_sum", &[("source", &number)], source.latency.as_secs_f64());
+        page.sample("_count", &[("source", &number)], all);
+    }
+}
+
+fn gates(page: &mut Page, sources: &[Status]) {
+    let mut each = |name, kind, help, value: fn(&Status) -> f64| {
+        page.family(name, kind, help);
+        for (number, status) in sources.iter().enumerate() {
+            page.sample("", &[("source", &number.to_string())], value(status));
+        }
+    };
+    each("tidegate_in_flight", "gauge", "Attempts in flight.", |status| status.in_flight.into());
+    each("tidegate_limit", "gauge", "Attempts that may be in flight.", |status| status.limit.into());
+    each("tidegate_interval_seconds", "gauge", "Time between requests; 0 where the rate is unlimited.", |status| {
+        status.interval.as_secs_f64()
+    });
+    each("tidegate_breaker_opened_total", "counter", "How often the breaker opened.", |status| status.opened.into());
+    page.family("tidegate_breaker_state", "gauge", "1 for the state that the breaker is in.");
+    for (number, status) in sources.iter().enumerate() {
+        let now = match status.breaker {
+            BreakerState::Closed { .. } => "closed",
+            BreakerState::Open { .. } => "open",
+            BreakerState::HalfOpen { .. } => "half_open",
+        };
+        for state in ["closed", "open", "half_open"] {
+            let is_now = if state == now { 1.0 } else { 0.0 };
+            page.sample("", &[("source", &number.to_string()), ("state", state)], is_now);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+    family: &'static str,
+}
+
+/// Writing to a string does not fail.
+impl Page {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    /// Labels are this crate's own words: none needs escaping.
+    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.text, "{}{suffix}{labels} {value}", self.family);
+    }
+}
