@@ -9,6 +9,23 @@ use crate::{
     time::{Instant, Millis, nanos},
 };
 
+/// What a gate is told from outside, as one value: it can be recorded and replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Control {
+    /// [`Gate::pause_until`].
+    Pause {
+        /// Until when.
+        until: Instant,
+    },
+    /// [`Gate::observe_quota`].
+    Quota(Quota),
+    /// [`Gate::readmit`].
+    Readmit,
+    /// [`Gate::set_breaker_mode`].
+    Breaker(BreakerMode),
+}
+
 impl<W: Window> Gate<W> {
     /// Admits nothing before `until`, or for a day where that is later. A shorter pause never ends a longer one.
     pub fn pause_until(&mut self, now: Instant, until: Instant) {

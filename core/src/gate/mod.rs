@@ -26,6 +26,7 @@ pub mod snapshot;
 
 pub use admission::{Admission, Barred, Try, Why};
 pub use config::{GateConfig, GateError, RateControl};
+pub use control::Control;
 pub use snapshot::{Downtime, SNAPSHOT_BYTES, Snapshot, SnapshotError};
 
 use core::time::Duration;
@@ -52,6 +53,8 @@ pub trait Gatekeeper {
     fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy);
     /// Gives up an attempt that was sent.
     fn cancel(&mut self, now: Instant, ticket: Ticket);
+    /// Tells it what no outcome says. It can make a wait shorter: whoever waits polls again.
+    fn control(&mut self, now: Instant, control: Control);
     /// How long one attempt may take from its admission.
     fn attempt_timeout(&self) -> Duration;
 }
@@ -359,6 +362,15 @@ impl<W: Window> Gatekeeper for Gate<W> {
 
     fn cancel(&mut self, now: Instant, ticket: Ticket) {
         self.cancel(now, ticket);
+    }
+
+    fn control(&mut self, now: Instant, control: Control) {
+        match control {
+            Control::Pause { until } => Self::pause_until(self, now, until),
+            Control::Quota(quota) => Self::observe_quota(self, now, quota),
+            Control::Readmit => Self::readmit(self),
+            Control::Breaker(mode) => Self::set_breaker_mode(self, mode),
+        }
     }
 
     fn attempt_timeout(&self) -> Duration {

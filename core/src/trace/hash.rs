@@ -8,9 +8,10 @@ use super::{
     record::{Decision, Event, Granted, Record},
 };
 use crate::{
+    breaker::BreakerMode,
     entropy::Entropy,
-    gate::{Barred, Try, Why},
-    outcome::{Outcome, Refusal},
+    gate::{Barred, Control, Try, Why},
+    outcome::{Outcome, Quota, Refusal},
     ticket::TicketKind,
     time::{Instant, nanos},
 };
@@ -50,6 +51,36 @@ impl TraceHash {
                 self.ticket(ticket);
             }
             Event::Changed => self.bytes([4]),
+            Event::Controlled { control } => {
+                self.bytes([5]);
+                self.control(control);
+            }
+        }
+    }
+
+    fn control(&mut self, control: Control) {
+        match control {
+            Control::Pause { until } => {
+                self.bytes([0]);
+                self.instant(until);
+            }
+            Control::Quota(Quota { remaining, limit, resets_in }) => {
+                self.bytes([1]);
+                self.bytes(remaining.to_le_bytes());
+                self.bytes([limit.is_some().into()]);
+                self.bytes(limit.unwrap_or(0).to_le_bytes());
+                self.bytes(nanos(resets_in).to_le_bytes());
+            }
+            Control::Readmit => self.bytes([2]),
+            Control::Breaker(mode) => {
+                let mode = match mode {
+                    BreakerMode::Enforce => 0,
+                    BreakerMode::ForcedOpen => 1,
+                    BreakerMode::ForcedClosed => 2,
+                    BreakerMode::ObserveOnly => 3,
+                };
+                self.bytes([3, mode]);
+            }
         }
     }
 

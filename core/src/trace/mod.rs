@@ -11,8 +11,9 @@
 //!
 //! - A ring that has wrapped cannot be replayed, since its beginning is lost: [`ReplayError::Wrapped`] says so. Its hash still
 //!   tells whether two traces are the same.
-//! - A change from outside ([`Traced::control`]: a pause, other settings) is recorded as such, but not what it did. A replay
-//!   ends there with [`ReplayError::Changed`].
+//! - Pauses, quotas and forced states ([`Control`]) are inputs like any other. Another change from outside
+//!   ([`Traced::change`]: other settings, a snapshot) is recorded as such, but not what it did. A replay ends there with
+//!   [`ReplayError::Changed`].
 //! - A ticket is recorded by its contents, not by its number: tickets with the same contents mean the same to a gate, and a
 //!   ticket from elsewhere is replayed as well.
 //!
@@ -31,7 +32,7 @@ use core::time::Duration;
 
 use crate::{
     entropy::Entropy,
-    gate::{Admission, Gatekeeper, Try},
+    gate::{Admission, Control, Gatekeeper, Try},
     outcome::Outcome,
     ticket::Ticket,
     time::Instant,
@@ -75,8 +76,9 @@ impl<G, const R: usize> Traced<G, R> {
         Self { gate, ring: [None; R], next: 0, recorded: 0, hash: TraceHash::new() }
     }
 
-    /// Changes the gate inside (a pause, other settings). That there was a change is recorded.
-    pub fn control<T>(&mut self, now: Instant, change: impl FnOnce(&mut G) -> T) -> T {
+    /// Changes the gate inside in a way that [`Control`] does not know (other settings, a snapshot). That there was a change is
+    /// recorded, what it did is not: a replay ends there.
+    pub fn change<T>(&mut self, now: Instant, change: impl FnOnce(&mut G) -> T) -> T {
         let result = change(&mut self.gate);
         self.record(now, Event::Changed);
         result
@@ -150,6 +152,11 @@ impl<G: Gatekeeper, const R: usize> Gatekeeper for Traced<G, R> {
         let granted = Granted::of(&ticket);
         self.gate.cancel(now, ticket);
         self.record(now, Event::Cancelled { ticket: granted });
+    }
+
+    fn control(&mut self, now: Instant, control: Control) {
+        self.gate.control(now, control);
+        self.record(now, Event::Controlled { control });
     }
 
     fn attempt_timeout(&self) -> Duration {

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     entropy::Entropy,
-    gate::{Admission, Barred, Try, Why},
+    gate::{Admission, Barred, Control, Try, Why},
     outcome::Outcome,
     ticket::{Ticket, TicketKind},
     time::Instant,
@@ -52,7 +52,12 @@ pub enum Event {
         /// Which.
         ticket: Granted,
     },
-    /// The gate was changed from outside.
+    /// The gate was told something from outside.
+    Controlled {
+        /// What.
+        control: Control,
+    },
+    /// The gate was changed from outside in another way.
     Changed,
 }
 
@@ -141,6 +146,7 @@ impl fmt::Display for Record {
                 write!(f, "settled {ticket} with {outcome:?} and {entropy:?}")
             }
             Event::Cancelled { ticket } => write!(f, "cancelled {ticket}"),
+            Event::Controlled { control } => write!(f, "told {control:?}"),
             Event::Changed => f.write_str("changed from outside"),
         }
     }

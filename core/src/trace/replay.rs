@@ -63,6 +63,10 @@ pub fn replay<G: Gatekeeper>(records: impl IntoIterator<Item = Record>, gate: &m
                 gate.cancel(now, ticket.ticket());
                 None
             }
+            Event::Controlled { control } => {
+                gate.control(now, control);
+                None
+            }
             Event::Changed => return Err(ReplayError::Changed { index }),
         };
         if let Some((recorded, replayed)) = decided

@@ -178,7 +178,7 @@ fn a_ring_that_is_just_full_is_replayed() {
 fn a_replay_ends_where_the_gate_was_changed_from_outside() {
     let mut traced: Traced<Gate, 8> = Traced::new(gate(TIGHT));
     let _: Option<Admission> = traced.peek(START, Try::First);
-    traced.control(START, |gate| gate.pause_until(START, Instant::MAX));
+    traced.change(START, |gate| gate.pause_until(START, Instant::MAX));
     assert!(matches!(traced.poll(START, Try::First), Admission::Wait { .. }));
     assert_eq!(traced.replay(&mut gate(TIGHT)), Err(ReplayError::Changed { index: 1 }));
 }
@@ -234,4 +234,20 @@ fn time_running_backwards_is_recorded_as_it_came() {
     let read: Vec<_> = traced.records().map(|record| record.now).collect();
     assert_eq!(read, [START, Instant::ORIGIN, START]);
     assert_eq!(traced.replay(&mut gate(TIGHT)), Ok(traced.hash()));
+}
+
+#[test]
+fn what_a_gate_is_told_is_replayed_and_hashed() {
+    let told = |seconds: u64| {
+        let mut traced: Traced<Gate, 16> = Traced::new(gate(TIGHT));
+        let quota = crate::outcome::Quota { remaining: 3, limit: Some(100), resets_in: Duration::from_secs(9) };
+        traced.control(START, Control::Quota(quota));
+        traced.control(START, Control::Pause { until: START.saturating_add(Duration::from_secs(seconds)) });
+        traced.control(START, Control::Breaker(crate::breaker::BreakerMode::ObserveOnly));
+        traced.control(START, Control::Readmit);
+        assert!(matches!(traced.poll(START, Try::First), Admission::Wait { .. }));
+        assert_eq!(traced.replay(&mut gate(TIGHT)), Ok(traced.hash()));
+        traced.hash()
+    };
+    assert_ne!(told(1), told(3_600), "two pauses with the same hash");
 }

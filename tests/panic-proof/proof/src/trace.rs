@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use tidegate_core::{
     Admission, Entropy, Gate, Gatekeeper, Instant, Outcome, Ticket, Traced, Try,
+    gate::Control,
     trace::{self, Granted, Record, ReplayError},
 };
 
@@ -35,8 +36,13 @@ pub fn proven_traced_cancel(traced: &mut Recorded, now: Instant, ticket: Ticket)
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_traced_control(traced: &mut Recorded, now: Instant) {
-    Traced::control(traced, now, |gate| gate.readmit());
+pub fn proven_traced_control(traced: &mut Recorded, now: Instant, control: Control) {
+    Traced::control(traced, now, control);
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_traced_change(traced: &mut Recorded, now: Instant) {
+    Traced::change(traced, now, |gate| gate.readmit());
 }
 
 #[unsafe(no_mangle)]
