@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use tidegate_core::{
-    Admission, Entropy, Gate, GateConfig, GateError, Instant, Outcome, Quota, Ticket, Try,
+    Admission, Entropy, Gate, GateConfig, GateError, Gatekeeper, Instant, Outcome, Quota, Ticket, Try,
     breaker::{BreakerMode, CallWindow, CircuitBreaker, PeriodWindow},
-    gate::{Downtime, Snapshot, SnapshotError},
+    gate::{Control, Downtime, Snapshot, SnapshotError},
 };
 
 type Calls = Gate<CallWindow>;
@@ -158,4 +158,9 @@ pub fn proven_gate_is_neutral(gate: &mut Calls, now: Instant) -> bool {
 #[unsafe(no_mangle)]
 pub fn proven_gate_is_neutral_period(gate: &mut Period, now: Instant) -> bool {
     Gate::is_neutral(gate, now)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_gate_control_as_a_value(gate: &mut Calls, now: Instant, control: Control) {
+    Gate::control(gate, now, control);
 }
