@@ -8,13 +8,16 @@ use tidegate::config::{
     parse_duration,
 };
 use tidegate_core::rate::Rate;
+use tidegate_store::Metadata;
 
 use crate::{
     bench,
     exit::{Exit, Fatal, HELP},
     fetch, log, mock,
     output::Output,
-    simulate, sweep,
+    replay,
+    scheme::{Scheme, SchemeArgs},
+    simulate, source, sweep, verify,
 };
 
 /// Fetches, mirrors and benchmarks map tiles without overwhelming the server, losing work or lying about the result.
@@ -42,6 +45,12 @@ enum Command {
     /// Fetch the tiles of an area into a directory or an archive
     #[command(after_help = HELP)]
     Fetch(fetch::FetchArgs),
+    /// Try again exactly the tiles that a fetch gave up
+    #[command(after_help = HELP)]
+    Replay(replay::ReplayArgs),
+    /// Check an archive, down to each tile
+    #[command(after_help = HELP)]
+    Verify(verify::VerifyArgs),
     /// Serve tiles, as badly as asked to
     Mock(mock::MockArgs),
     /// Try settings in a simulated world
@@ -82,9 +91,15 @@ pub(crate) struct SourceArgs {
     /// healthiest goes first. Limit and breaker are shown of --url-template's host
     #[arg(long = "mirror", value_name = "URL")]
     pub(crate) mirrors: Vec<String>,
-    /// Settings that belong together; see --print-config
+    #[command(flatten)]
+    pub(crate) scheme: SchemeArgs,
+    /// Settings that belong together; see --print-config. Where absent, fetch and replay are polite to public hosts, and bulk
+    /// elsewhere
     #[arg(long, value_enum)]
     pub(crate) preset: Option<PresetArg>,
+    /// Find the rate and the concurrency by itself, and say what was found; fetch and replay do so anyway
+    #[arg(long, conflicts_with = "rate")]
+    pub(crate) adaptive: bool,
     /// The most attempts in flight, 1 to 200 [env: MAX_CONCURRENCY]
     #[arg(short = 'c', long, visible_alias = "concurrency", value_name = "N", value_parser = concurrency)]
     pub(crate) max_concurrency: Option<u16>,
@@ -154,6 +169,11 @@ impl From<PresetArg> for Preset {
 impl SourceArgs {
     /// The settings in force: flags over the environment over the preset.
     pub(crate) fn settings(&self, preset: Preset) -> Result<Settings, Fatal> {
+        self.described(preset).map(|(settings, _metadata)| settings)
+    }
+
+    /// The settings in force, and what the source says about its tiles. A TileJSON document is asked for here.
+    pub(crate) fn described(&self, preset: Preset) -> Result<(Settings, Metadata), Fatal> {
         let environment = Overrides::from_environment(|name| std::env::var(name).ok()).map_err(Fatal::usage)?;
         let flags = Overrides {
             max_concurrency: self.max_concurrency,
@@ -162,8 +182,42 @@ impl SourceArgs {
             rate: self.rate,
             url: self.url_template.clone(),
         };
-        let preset = self.preset.map_or(preset, Preset::from);
-        Ok(Settings::layered(preset, &environment, &flags))
+        let preset = self.preset_or(preset)?;
+        let layered = |preset| Settings::layered(preset, &environment, &flags);
+        let (url, metadata) = self.resolved(&layered(preset))?;
+        let preset = match &url {
+            Some(url) if self.preset.is_none() && preset == Preset::Bulk && source::is_public(url) => Preset::Polite,
+            Some(_) | None => preset,
+        };
+        let mut settings = layered(preset);
+        settings.url.value = url;
+        Ok((settings, metadata))
+    }
+
+    /// The preset that was asked for, or the command's own.
+    fn preset_or(&self, preset: Preset) -> Result<Preset, Fatal> {
+        match (self.preset.map_or(preset, Preset::from), self.adaptive) {
+            (Preset::Ancestor, true) if self.preset.is_some() => Err(Fatal::usage(
+                "--adaptive: the preset ancestor is fixed; leave --preset out, or give bulk or polite",
+            )),
+            (Preset::Ancestor, true) => Ok(Preset::Bulk),
+            (preset, _) => Ok(preset),
+        }
+    }
+
+    /// The URL template of the source, and what it says about its tiles.
+    fn resolved(&self, settings: &Settings) -> Result<(Option<String>, Metadata), Fatal> {
+        match (&settings.url.value, self.scheme.scheme) {
+            (None, Scheme::Xyz) => Ok((None, Metadata::default())),
+            (None, _) => {
+                Err(Fatal::usage("--scheme: the embedded server is asked by xyz; give a --url-template as well"))
+            }
+            (Some(url), Scheme::Tilejson) => {
+                let document = source::tilejson(self, settings, url)?;
+                Ok((document.templates.into_iter().next(), document.metadata))
+            }
+            (Some(url), _) => Ok((Some(self.scheme.template(url)?), Metadata::default())),
+        }
     }
 
     /// Whether the preset was asked for.
@@ -184,6 +238,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, output: &mut Output
         Some(Command::Bench(args)) => bench::run(&args, cli.logging.quiet, output),
         Some(Command::Sweep(args)) => sweep::run(&args, cli.logging.quiet, output),
         Some(Command::Fetch(args)) => fetch::run(&args, cli.logging.quiet, output),
+        Some(Command::Replay(args)) => replay::run(&args, cli.logging.quiet, output),
+        Some(Command::Verify(args)) => verify::run(&args, output),
         Some(Command::Mock(args)) => mock::run(&args, output),
         Some(Command::Simulate(args)) => simulate::run(&args, output),
     };

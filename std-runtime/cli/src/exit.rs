@@ -7,7 +7,7 @@ use std::{fmt, process::ExitCode};
 pub(crate) enum Exit {
     /// All tiles fetched, or known to be empty.
     Complete = 0,
-    /// Some tiles were given up.
+    /// Some tiles were given up, or an archive is not sound.
     Incomplete = 1,
     /// A flag, a variable or a file that cannot be used.
     Usage = 2,
@@ -64,7 +64,7 @@ impl fmt::Display for Fatal {
 pub(crate) const HELP: &str = "\
 Exit codes:
     0  all tiles fetched, or known to be empty
-    1  some tiles were given up
+    1  some tiles were given up; verify: the archive is not sound
     2  a flag, variable or file that cannot be used
     3  the source cannot be used: it refuses access, or gave nothing at all
     4  this machine: a file that cannot be written, a full disk

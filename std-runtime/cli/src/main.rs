@@ -6,16 +6,20 @@ mod exit;
 mod fetch;
 mod guard;
 mod interrupt;
+mod letters;
 mod log;
 mod mock;
 mod output;
 mod print_config;
 mod progress;
+mod replay;
 mod report;
+mod scheme;
 mod simulate;
 mod source;
 mod sweep;
 mod tiles;
+mod verify;
 
 use std::process::ExitCode;
 

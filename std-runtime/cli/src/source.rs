@@ -9,18 +9,23 @@ use tidegate::{
     runtime::Runtime,
     stop::{Extent, Stop},
     template::UrlTemplate,
-    transport::{HttpConfig, HttpTransport},
+    transport::{HttpConfig, HttpTransport, Request, Transport},
     upstream::Upstream,
     verify::Expect,
 };
-use tidegate_core::{Gate, GateConfig, Instant, drive::Clock};
+use tidegate_core::{Gate, GateConfig, Instant, RateControl, drive::Clock};
 use tidegate_lab::mock::{Mock, MockConfig};
 use tidegate_store::{
     health::{Figures, Health, Server},
+    scheme::{self, TileJson},
     sources::Healthiest,
 };
 
-use crate::{args::SourceArgs, exit::Fatal, guard, interrupt};
+use crate::{
+    args::SourceArgs,
+    exit::{Exit, Fatal},
+    guard, interrupt,
+};
 
 /// What a command fetches from, with what it runs on.
 pub(crate) struct Source {
@@ -115,7 +120,7 @@ impl Source {
             },
         };
         let Settings { max_concurrency, attempts, preset, .. } = settings;
-        vec![
+        let mut title = vec![
             format!("{tiles} tiles from {from}"),
             format!(
                 "at most {} at once, {} attempts each, preset {}, seed {}",
@@ -124,8 +129,17 @@ impl Source {
                 preset.name(),
                 self.seed
             ),
-            String::new(),
-        ]
+        ];
+        if let RateControl::Adaptive(_) = settings.rate.value {
+            let status = self.fetcher.upstream().status();
+            let rate = match status.interval.as_secs_f64() {
+                0.0 => "no limit of the rate".to_owned(),
+                interval => format!("{:.0} attempts/s", 1.0 / interval),
+            };
+            title.push(format!("found by itself: {} at once, {rate}", status.limit));
+        }
+        title.push(String::new());
+        title
     }
 
     /// When the run's time is over.
@@ -183,7 +197,31 @@ pub(crate) fn url_template(settings: &Settings) -> Result<Option<UrlTemplate>, F
         Origin::Flag | Origin::Preset => "--url-template",
     };
     // The value stays out of the message: it may hold a key.
-    UrlTemplate::parse(url).map(Some).map_err(|error| Fatal::usage(format!("{name}: {error}")))
+    scheme::template(url).map(Some).map_err(|error| Fatal::usage(format!("{name}: {error}")))
+}
+
+/// Whether that is a public host. What cannot be read is refused elsewhere.
+pub(crate) fn is_public(url: &str) -> bool {
+    scheme::template(url).is_ok_and(|template| template.is_public_host())
+}
+
+/// The TileJSON document at `url`.
+pub(crate) fn tilejson(args: &SourceArgs, settings: &Settings, url: &str) -> Result<TileJson, Fatal> {
+    // The value stays out of the messages: it may hold a key.
+    let unusable = |why: &dyn std::fmt::Display| Fatal {
+        exit: Exit::Source,
+        message: format!("--scheme=tilejson: {why}; give the address of a TileJSON document"),
+    };
+    let transport = HttpTransport::new(http_config(args, 1, settings.timeout.value)?).map_err(Fatal::usage)?;
+    let request = Request::new(url);
+    let answer = smol::block_on(transport.send(request)).map_err(|error| unusable(&error))?;
+    if answer.status != 200 {
+        return Err(unusable(&format!("the server answered with status {}", answer.status)));
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    let document = text.parse::<TileJson>().map_err(|error| unusable(&error))?;
+    let _still_closing = transport.close(CLOSE_WITHIN);
+    Ok(document)
 }
 
 /// Serves health and metrics until it is dropped.

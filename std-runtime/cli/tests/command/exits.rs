@@ -155,7 +155,7 @@ fn six_for_bulk_work_on_the_servers_of_openstreetmap() {
 
 #[test]
 fn help_lists_the_codes_and_is_no_error() {
-    for arguments in [&["--help"][..], &["bench", "--help"], &["fetch", "--help"]] {
+    for arguments in [&["--help"][..], &["bench", "--help"], &["fetch", "--help"], &["replay", "--help"]] {
         let output = run(arguments);
         assert_eq!(code(&output), Some(0));
         for listed in ["  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "  5  ", "  6  ", " 70  ", "130  "] {

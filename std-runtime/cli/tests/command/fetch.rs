@@ -93,7 +93,7 @@ fn what_is_there_is_fetched_again_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_dry_run_counts_and_asks_nobody() {
+fn a_dry_run_without_a_sample_counts_and_asks_nobody() {
     let mock = mock("");
     let output = run(&[
         "fetch",
@@ -101,6 +101,8 @@ fn a_dry_run_counts_and_asks_nobody() {
         "--zooms",
         "0-2",
         "--dry-run",
+        "--sample",
+        "0",
         "--url-template",
         &mock.url_template(),
     ]);

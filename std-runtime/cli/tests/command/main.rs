@@ -1,5 +1,7 @@
 //! The `tidegate` command as it is run, against mock servers in this process.
 
+mod archives;
+mod areas;
 mod bench;
 mod exits;
 mod fetch;
@@ -7,6 +9,7 @@ mod health;
 mod interrupt;
 mod logs;
 mod mirrors;
+mod replay;
 mod simulate;
 mod support;
 mod sweep;

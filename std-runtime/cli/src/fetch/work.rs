@@ -1,0 +1,110 @@
+//! One run: tiles in, reports out, until nothing is left or something on this machine is in the way.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tidegate::{fetch::TileReport, stop::Extent};
+use tidegate_core::TileId;
+use tidegate_store::{area::AreaError, dead_letter::DeadLetterError, sink::SinkError};
+
+use crate::{
+    output::Output,
+    progress::{Event, Progress, next},
+    report::{Recorder, Run},
+    source::Source,
+};
+
+/// What whoever takes tiles up tells the run, from another thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    found: Arc<AtomicU64>,
+    later: Arc<AtomicU64>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+impl Tally {
+    /// Counts a tile that is already there.
+    pub(crate) fn found(&self) {
+        self.found.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a tile that is not to be asked for yet.
+    pub(crate) fn put_off(&self) {
+        self.later.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many tiles are not to be asked for yet.
+    pub(crate) fn later(&self) -> u64 {
+        self.later.load(Ordering::Acquire)
+    }
+
+    /// Says what ends the run. The first trouble is the one that is told.
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        lock(&self.trouble).get_or_insert(trouble);
+    }
+}
+
+/// What ends a run early, on this machine.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Sink(SinkError),
+    Area(AreaError),
+    Letters(DeadLetterError),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sink(error) => error.fmt(f),
+            Self::Area(error) => error.fmt(f),
+            Self::Letters(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Fetches `tiles` and hands each report to `keep`. What `keep` cannot keep ends the run: what has begun is drained.
+///
+/// When it returns, `tiles` has been dropped.
+pub(crate) fn work(
+    source: &Source,
+    tiles: impl Iterator<Item = TileId> + Send + 'static,
+    tally: &Tally,
+    (wanted, quiet): (u64, bool),
+    output: &mut Output,
+    mut keep: impl FnMut(&TileReport) -> Result<(), Trouble>,
+) -> (Run, Option<Trouble>) {
+    let mut progress = Progress::start(wanted, quiet);
+    let mut recorder = Recorder::start(source, wanted);
+    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles, source.deadline_at());
+    // Progress is shown when it is time to, also while nothing comes in.
+    let mut ticks = smol::Timer::interval(Progress::interval(output));
+    smol::block_on(async {
+        while let Some(event) = next(&mut stream, &mut ticks).await {
+            if let Event::Report(report) = event {
+                recorder.record(&report);
+                if let Err(trouble) = keep(&report) {
+                    source.fetcher.stop().ask(Extent::Drain);
+                    tally.trouble(trouble);
+                }
+            }
+            recorder.ledger.revalidated = tally.found.load(Ordering::Acquire);
+            progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
+        }
+    });
+    progress.end(output);
+    recorder.ledger.revalidated = tally.found.load(Ordering::Acquire);
+    // Nobody asked for what is not due.
+    recorder.ledger.requested = recorder.ledger.requested.saturating_sub(tally.later());
+    let run = recorder.finish(source, &stream);
+    (run, lock(&tally.trouble).take())
+}
+
+/// What is inside, even after a panic elsewhere: nothing here is left half done.
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,168 @@
+//! `tidegate replay`: tries again exactly what was given up.
+//!
+//! The file of dead letters stays as it is until the end of the run, and is then replaced in one step by what is left. So a
+//! kill costs nothing: tiles that came by then are found in the archive by the next replay.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+use clap::Args;
+use tidegate::{
+    config::Preset,
+    fetch::{TileOutcome, TileReport},
+};
+use tidegate_core::{Instant, TileId};
+use tidegate_store::dead_letter::{DeadLetter, DeadLetterError, Kept, Replay};
+
+use crate::{
+    args::{OutputFormat, SourceArgs},
+    exit::{Exit, Fatal},
+    fetch::{Tally, Target, TargetArgs, There, Trouble, lock, work},
+    guard,
+    letters::letter,
+    output::Output,
+    print_config,
+    source::Source,
+};
+
+/// What a replay can be told.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The file that --dead-letter named
+    #[arg(value_name = "FILE", required_unless_present = "print_config")]
+    letters: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// The form of the result
+    #[arg(long, value_enum, default_value = "text")]
+    output_format: OutputFormat,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// Fetches the tiles of the letters and prints what came of it.
+pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
+    let (settings, metadata) = args.source.described(Preset::Bulk)?;
+    let Some(path) = args.letters.as_ref().filter(|_| !args.source.print_config) else {
+        return print_config::print(&settings, args.source.preset_origin(), output);
+    };
+    let place = Source::place(&settings)?;
+    guard::bulk_is_allowed("replay", &place.template)?;
+    let (replay, kept) =
+        Replay::open(path).map_err(|error| Fatal::local(format!("{error}; give the file that --dead-letter named")))?;
+    let wanted = replay.count() as u64;
+    let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
+    let source = Source::open(&args.source, &settings, place)?;
+    let (tally, book) = (Tally::default(), Arc::new(Mutex::new(Book::new(replay, kept))));
+    let tiles = Again { book: Arc::clone(&book), there, tally: tally.clone() };
+    let (run, trouble) = work(&source, tiles, &tally, (wanted, quiet), output, |report| {
+        if let TileOutcome::Fetched(fetched) = &report.outcome {
+            sink.put(report.tile, &fetched.body).map_err(Trouble::Sink)?;
+        }
+        lock(&book).settle(report, source.now()).map_err(Trouble::Letters)
+    });
+    let finished = sink.finish().err().map(Trouble::Sink);
+    let left = lock(&book).close();
+    let title = source.title(wanted, &settings);
+    source.close();
+    run.print(args.output_format, title, output).map_err(Fatal::local)?;
+    if let Some(trouble) = trouble.or(finished) {
+        return Err(Fatal::local(trouble));
+    }
+    let left = left.map_err(Fatal::local)?;
+    if !quiet {
+        output.message(&format!("{}: {left} left", path.display()));
+    }
+    let exit = run.exit("run the same command again to go on", output)?;
+    if exit == Exit::Complete && tally.later() > 0 {
+        output.message(&format!(
+            "tidegate: the server asked to leave {} tiles alone for longer; run the same command again later",
+            tally.later()
+        ));
+        return Ok(Exit::Unfinished);
+    }
+    Ok(exit)
+}
+
+/// The letters of a run: those to come, those under way, and those that stay.
+struct Book {
+    /// What is being read and what is being kept; taken when the book is closed.
+    open: Option<(Replay, Kept)>,
+    /// Taken up, with nothing known yet. Bounded by how many calls are alive.
+    under_way: HashMap<TileId, DeadLetter>,
+}
+
+impl Book {
+    fn new(replay: Replay, kept: Kept) -> Self {
+        Self { open: Some((replay, kept)), under_way: HashMap::new() }
+    }
+
+    fn next(&mut self) -> Result<Option<DeadLetter>, DeadLetterError> {
+        self.open.as_mut().map_or(Ok(None), |(replay, _)| replay.next())
+    }
+
+    fn keep(&mut self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        self.open.as_mut().map_or(Ok(()), |(_, kept)| kept.keep(letter))
+    }
+
+    /// Says what came of a tile, at `now` on the run's clock. One that was cancelled keeps its letter as it is.
+    fn settle(&mut self, report: &TileReport, now: Instant) -> Result<(), DeadLetterError> {
+        match &report.outcome {
+            TileOutcome::Fetched(_) | TileOutcome::Empty => {}
+            TileOutcome::Failed(failure) => self.keep(&letter(report, failure, now))?,
+            TileOutcome::Cancelled => return Ok(()),
+        }
+        self.under_way.remove(&report.tile);
+        Ok(())
+    }
+
+    /// Replaces the file by the letters that are left, and says how many those are.
+    fn close(&mut self) -> Result<u64, DeadLetterError> {
+        for letter in std::mem::take(&mut self.under_way).into_values() {
+            self.keep(&letter)?;
+        }
+        self.open.take().map_or(Ok(0), |(replay, kept)| kept.finish(replay))
+    }
+}
+
+/// The tiles to try again.
+struct Again {
+    book: Arc<Mutex<Book>>,
+    there: There,
+    tally: Tally,
+}
+
+impl Again {
+    /// The next tile that is due and missing.
+    fn next(&mut self) -> Result<Option<TileId>, Trouble> {
+        loop {
+            let mut book = lock(&self.book);
+            let Some(letter) = book.next().map_err(Trouble::Letters)? else { return Ok(None) };
+            if !letter.is_due(SystemTime::now()) {
+                book.keep(&letter).map_err(Trouble::Letters)?;
+                self.tally.put_off();
+            } else if self.there.has(letter.tile).map_err(Trouble::Sink)? {
+                self.tally.found();
+            } else {
+                let tile = letter.tile;
+                book.under_way.insert(tile, letter);
+                return Ok(Some(tile));
+            }
+        }
+    }
+}
+
+impl Iterator for Again {
+    type Item = TileId;
+
+    fn next(&mut self) -> Option<TileId> {
+        Self::next(self).unwrap_or_else(|trouble| {
+            self.tally.trouble(trouble);
+            None
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! `tidegate verify`: whether an archive is what it should be, down to each tile.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use tidegate::{
+    transport::Response,
+    verify::{Defect, Expect},
+};
+use tidegate_store::{
+    sink::Format,
+    verify::{VerifyReport, verify},
+};
+
+use crate::{
+    args::OutputFormat,
+    exit::{Exit, Fatal},
+    output::{Output, bytes},
+};
+
+/// What a check can be told.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A directory of tiles, or an MBTiles or PMTiles file
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// The form of the result
+    #[arg(long, value_enum, default_value = "text")]
+    output_format: OutputFormat,
+}
+
+/// Checks the archive and prints what was found.
+pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<Exit, Fatal> {
+    let checked = verify(&args.path, |tile| Ok(check(tile)?));
+    let report =
+        checked.map_err(|error| Fatal::local(format!("{error}; give the path of an archive that is whole")))?;
+    let kind = match report.format {
+        Format::Directory { .. } => "directory",
+        Format::Mbtiles => "mbtiles",
+        Format::Pmtiles => "pmtiles",
+    };
+    let lines = match args.output_format {
+        OutputFormat::Text => text(kind, &report),
+        OutputFormat::Json => vec![to_json(kind, &report)],
+    };
+    lines.iter().try_for_each(|line| output.result(line)).map_err(Fatal::local)?;
+    if report.is_sound() {
+        return Ok(Exit::Complete);
+    }
+    let again = if kind == "pmtiles" { " with --no-resume" } else { "" };
+    output.message(&format!(
+        "tidegate: {} things are wrong with {}; fetch into it again{again} to mend its tiles",
+        report.finding_count,
+        args.path.display()
+    ));
+    Ok(Exit::Incomplete)
+}
+
+/// Checks a stored tile as the one of a server is checked.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(crate) fn check(tile: &[u8]) -> Result<(), Defect> {
+    let response = Response { body: tile.to_vec().into(), ..Response::new(200) };
+    tidegate::verify::check(&response, &Expect::DEFAULT, &mut Vec::new()).map(drop)
+}
+
+fn text(kind: &str, report: &VerifyReport) -> Vec<String> {
+    let zooms = report.tiles.iter().map(|(zoom, count)| format!("zoom {zoom:>2} {count:>12} tiles"));
+    let all = format!("in all  {:>12} tiles, {}, {kind}", report.tile_count(), bytes(report.bytes));
+    let findings = report.findings.iter().map(|finding| format!("  {finding}"));
+    let more = report.finding_count.saturating_sub(report.findings.len() as u64);
+    let more = (more > 0).then(|| format!("  and {more} more"));
+    let sound = report.is_sound().then(|| "sound".to_owned());
+    zooms.chain([all]).chain(findings).chain(more).chain(sound).collect()
+}
+
+fn to_json(kind: &str, report: &VerifyReport) -> String {
+    let zooms: Vec<_> = report.tiles.iter().map(|(zoom, count)| json!({ "zoom": zoom, "tiles": count })).collect();
+    let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    let document = json!({
+        "format": kind,
+        "tiles": report.tile_count(),
+        "bytes": report.bytes,
+        "zooms": zooms,
+        "sound": report.is_sound(),
+        "finding_count": report.finding_count,
+        "findings": findings,
+    });
+    format!("{document:#}")
+}

@@ -1,0 +1,105 @@
+//! Every kind of archive: filled through a bad server, gone on with, checked.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Output};
+
+use tidegate_lab::mock::Mock;
+use tidegate_store::{
+    TileId,
+    archive::{Archive, ArchiveError},
+};
+
+use crate::support::{code, json, mock, run, settled, stderr, stdout};
+
+/// The world to zoom 3 into `path`.
+fn fetch(mock: &Mock, path: &Path, further: &[&str]) -> Output {
+    let (url, path) = (mock.url_template(), path.to_str().expect("UTF-8"));
+    let area = ["fetch", "--bbox=-180,-85.06,180,85.06", "--zooms", "0-3", "--output", path, "--url-template", &url];
+    run(&[&area[..], &["--output-format", "json"], further].concat())
+}
+
+fn verify(path: &Path) -> Output {
+    run(&["verify", path.to_str().expect("UTF-8")])
+}
+
+pub(crate) fn tiles(path: &Path) -> BTreeMap<TileId, Vec<u8>> {
+    let mut tiles = BTreeMap::new();
+    let mut archive = Archive::open(path).unwrap_or_else(|error| panic!("{error}"));
+    archive
+        .visit(|id, tile| {
+            tiles.insert(id, tile.to_vec());
+            Ok::<(), ArchiveError>(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    tiles
+}
+
+#[test]
+fn every_kind_holds_the_same_tiles_is_sound_and_is_gone_on_with() {
+    let mock = mock("503=10%\n reset=5%\n truncate=5%\n seed=3");
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut first = None;
+    for name in ["tree", "world.mbtiles", "world.pmtiles"] {
+        let path = folder.path().join(name);
+        mock.set_faults("503=10%\n reset=5%\n truncate=5%\n seed=3".parse().expect("rules")).expect("valid");
+        let output = fetch(&mock, &path, &[]);
+        assert_eq!(code(&output), Some(0), "{name}: {}", stderr(&output));
+        let found = tiles(&path);
+        let metrics = json(&output)["metrics"].clone();
+        assert_eq!((&metrics["requested"], &metrics["fetched"]), (&85.into(), &found.len().into()), "{name}");
+        assert!(*first.get_or_insert_with(|| found.clone()) == found, "{name} differs from the tree");
+
+        let verified = verify(&path);
+        assert_eq!(code(&verified), Some(0), "{name}: {}{}", stdout(&verified), stderr(&verified));
+        assert!(stdout(&verified).ends_with("sound\n"), "{}", stdout(&verified));
+
+        mock.set_faults("".parse().expect("no rules")).expect("valid");
+        mock.reset();
+        let again = fetch(&mock, &path, &[]);
+        assert_eq!(json(&again)["metrics"]["revalidated"], found.len(), "{name}");
+        assert_eq!(settled(&mock).received as usize, 85 - found.len(), "{name}: only what was empty is asked for");
+        assert!(tiles(&path) == found, "{name}: nothing changed");
+    }
+}
+
+#[test]
+fn the_format_wins_over_the_ending() {
+    let (mock, folder) = (mock(""), tempfile::tempdir().expect("a directory"));
+    let path = folder.path().join("tiles.bin");
+    assert_eq!(code(&fetch(&mock, &path, &["--format", "mbtiles"])), Some(0));
+    assert!(fs::read(&path).expect("a file").starts_with(b"SQLite format 3\0"));
+}
+
+#[test]
+fn a_damaged_tile_is_found_without_saying_where_and_fetched_again() {
+    let (mock, folder) = (mock(""), tempfile::tempdir().expect("a directory"));
+    let tree = folder.path().join("tree");
+    assert_eq!(code(&fetch(&mock, &tree, &[])), Some(0));
+    let before = tiles(&tree);
+    let (damaged, bytes) = before.iter().nth(7).expect("tiles");
+    let extension = mock.url_template().rsplit('.').next().expect("one").to_owned();
+    let file = tree.join(format!("{}/{}/{}.{extension}", damaged.z(), damaged.x(), damaged.y()));
+    fs::write(&file, &bytes[..bytes.len() / 2]).expect("half a tile");
+
+    let found = verify(&tree);
+    assert_eq!(code(&found), Some(1));
+    assert!(stdout(&found).contains(&format!("a tile of zoom {} is damaged", damaged.z())), "{}", stdout(&found));
+    assert!(stderr(&found).contains("1 things are wrong") && stderr(&found).contains("fetch into it again"));
+
+    mock.reset();
+    assert_eq!(code(&fetch(&mock, &tree, &[])), Some(0));
+    assert_eq!(settled(&mock).received as usize, 85 - before.len() + 1, "the damaged one, and what was empty");
+    assert!(tiles(&tree) == before);
+}
+
+#[test]
+fn what_is_no_archive_is_neither_checked_nor_added_to() {
+    let (mock, folder) = (mock(""), tempfile::tempdir().expect("a directory"));
+    let path = folder.path().join("notes.mbtiles");
+    fs::write(&path, "not tiles, but somebody's work").expect("a file");
+    for output in [verify(&path), fetch(&mock, &path, &[])] {
+        assert_eq!(code(&output), Some(4));
+        assert!(stderr(&output).contains("notes.mbtiles"), "{}", stderr(&output));
+    }
+    assert_eq!(fs::read(&path).expect("still there"), b"not tiles, but somebody's work");
+    assert_eq!(mock.stats().received, 0, "what cannot be kept is not fetched");
+}

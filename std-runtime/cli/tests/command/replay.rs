@@ -1,0 +1,121 @@
+//! Tiles that were given up are noted, and tried again until none is left.
+
+use std::{fs, path::Path, process::Output};
+
+use tidegate_lab::mock::Mock;
+
+use crate::{
+    archives::tiles,
+    support::{code, json, mock, run, settled, stderr},
+};
+
+struct Paths {
+    folder: tempfile::TempDir,
+    archive: String,
+    letters: String,
+}
+
+impl Paths {
+    fn new(archive: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+        Self { archive: path(archive), letters: path("dead.ndjson"), folder }
+    }
+
+    fn fetch(&self, mock: &Mock) -> Output {
+        let (url, Self { archive, letters, .. }) = (mock.url_template(), self);
+        let area = ["fetch", "--bbox=-180,-85.06,180,85.06", "--zooms", "0-2", "--output", archive];
+        run(&[&area[..], &["--url-template", &url, "--retries", "0", "--dead-letter", letters]].concat())
+    }
+
+    fn replay(&self, mock: &Mock) -> Output {
+        let (url, Self { archive, letters, .. }) = (mock.url_template(), self);
+        let replay = ["replay", letters, "--output", archive, "--url-template", &url];
+        run(&[&replay[..], &["--retries", "0", "--output-format", "json"]].concat())
+    }
+
+    fn letters(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(&self.letters).expect("the file is there");
+        text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    }
+}
+
+fn set(mock: &Mock, rules: &str) {
+    mock.set_faults(rules.parse().expect("rules")).expect("valid");
+    mock.reset();
+}
+
+#[test]
+fn replayed_until_nothing_is_left_the_archive_is_whole() {
+    for name in ["tree", "world.mbtiles", "world.pmtiles"] {
+        let (mock, paths) = (mock("1/0/0=500\n 2/1/1=reset"), Paths::new(name));
+        let output = paths.fetch(&mock);
+        assert_eq!(code(&output), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains("2 tiles were given up; `tidegate replay "), "{}", stderr(&output));
+        let letters = paths.letters();
+        assert_eq!(letters.len(), 2, "{letters:?}");
+        let letter = letters.iter().find(|letter| letter["z"] == 1).expect("that of zoom 1");
+        assert_eq!((&letter["class"], &letter["last_status"]), (&"status 500".into(), &500.into()));
+        assert_eq!((&letter["x"], &letter["y"], &letter["attempts"]), (&0.into(), &0.into(), &1.into()));
+
+        // One of them works by now.
+        set(&mock, "1/0/0=500");
+        let first = paths.replay(&mock);
+        assert_eq!(code(&first), Some(1), "{}", stderr(&first));
+        assert_eq!(settled(&mock).received, 2, "exactly those");
+        assert_eq!(paths.letters().len(), 1);
+
+        set(&mock, "");
+        let second = paths.replay(&mock);
+        assert_eq!(code(&second), Some(0), "{}", stderr(&second));
+        assert_eq!((settled(&mock).received, paths.letters().len()), (1, 0));
+
+        let whole = Paths::new(name);
+        assert_eq!(code(&whole.fetch(&mock)), Some(0));
+        assert!(tiles(Path::new(&paths.archive)) == tiles(Path::new(&whole.archive)), "{name}");
+        drop((paths.folder, whole.folder));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn letters_can_be_read_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (mock, paths) = (mock("0/0/0=500"), Paths::new("tree"));
+    assert_eq!(code(&paths.fetch(&mock)), Some(1));
+    let mode = fs::metadata(&paths.letters).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_tile_that_has_come_in_the_meantime_is_not_asked_for() {
+    let (mock, paths) = (mock("1/0/0=500"), Paths::new("tree"));
+    assert_eq!(code(&paths.fetch(&mock)), Some(1));
+    set(&mock, "");
+    assert_eq!(code(&paths.fetch(&mock)), Some(0));
+    mock.reset();
+    let replayed = paths.replay(&mock);
+    assert_eq!((code(&replayed), mock.stats().received), (Some(0), 0));
+    assert_eq!(json(&replayed)["metrics"]["revalidated"], 1);
+    assert!(paths.letters().is_empty());
+}
+
+#[test]
+fn a_tile_that_the_server_wants_left_alone_is_left_alone() {
+    let (mock, paths) = (mock(""), Paths::new("tree"));
+    // Until 2100.
+    let letter = r#"{"z":1,"x":0,"y":0,"class":"status 429","attempts":1,"last_status":429,
+        "not_before_unix_s":4102444800,"at_unix_s":1,"correlation":"c"}"#;
+    fs::write(&paths.letters, letter.replace('\n', "") + "\n").expect("a file");
+    let replayed = paths.replay(&mock);
+    assert_eq!((code(&replayed), mock.stats().received), (Some(5), 0), "{}", stderr(&replayed));
+    assert!(stderr(&replayed).contains("asked to leave 1 tiles alone"), "{}", stderr(&replayed));
+    assert_eq!(paths.letters().len(), 1, "it stays for later");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let output = run(&["replay", "/nowhere/dead.ndjson", "--output", "x"]);
+    assert_eq!(code(&output), Some(4));
+    assert!(stderr(&output).contains("/nowhere/dead.ndjson") && stderr(&output).contains("--dead-letter"));
+}
