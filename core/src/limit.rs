@@ -4,8 +4,8 @@
 //! timeouts begin. A limit keeps them with the client, where they can still be cancelled, reordered or dropped.
 //!
 //! **When it harms**: a limit that adapts to failures takes every failure for overload. Random faults (a bad disk, a lossy
-//! link) would shrink it to its floor, so it is cut only where their share exceeds a tolerance: one cut on *every* failure
-//! took a limit of 50 to a mean of 17, 8 and 6 at 2, 10 and 20 % random failures.
+//! link) would shrink it to its floor, so it is cut only where their share exceeds a tolerance: one that is cut on *every*
+//! failure keeps a fraction of its places at a few per cent of random failures.
 //!
 //! The adaptive kind is AIMD (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms", 1989), as in TCP:
 //! one more after `limit` successes, a quarter less after a bad round. Deviations: outcomes are judged 32 at a time; a

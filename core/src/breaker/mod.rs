@@ -5,7 +5,7 @@
 //!
 //! **When it harms**: it turns a partial outage into a whole one, if the failures have nothing in common (one bad tile,
 //! one slow query). Judge a share of the last calls, not a run of failures: at 20 % random faults, "5 in a row" opens
-//! about four times in 6,500 calls; half of the last 32 never did. One breaker per upstream, not per process.
+//! about once in 4,000 calls, half of the last 32 about once in 30,000. One breaker per upstream, not per process.
 //!
 //! ```text
 //!             share of failed or slow calls reached

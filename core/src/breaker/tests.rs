@@ -63,6 +63,26 @@ fn five_in_a_row_means_five_in_a_row() {
 }
 
 #[test]
+fn random_faults_open_a_run_of_five_often_and_half_of_the_last_32_hardly_ever() {
+    let run = BreakerConfig { window: 5, calls_min: 5, failed: Share::of(5, 5), ..CONFIG };
+    let [runs, halves] = [run, BreakerConfig::DEFAULT].map(|config| {
+        let (mut breaker, mut openings) = (breaker(config), 0u32);
+        for number in 0..1_000_000 {
+            let failed = Entropy::mix(20, number, 0).up_to(99) < 20;
+            call(&mut breaker, NOW, if failed { Verdict::Failure } else { Verdict::Success });
+            if !matches!(breaker.state(), BreakerState::Closed { .. }) {
+                openings += 1;
+                breaker = self::breaker(config);
+            }
+        }
+        1_000_000 / openings.max(1)
+    });
+    // For a run of five the expectation is (1 - p^5) / (p^5 (1 - p)): 3,905 calls.
+    assert!((3_300..4_700).contains(&runs), "once in {runs} calls");
+    assert!((18_000..50_000).contains(&halves), "once in {halves} calls");
+}
+
+#[test]
 fn half_of_the_window_opens_and_less_does_not() {
     let mut breaker = breaker(CONFIG);
     for _ in 0..50 {
