@@ -518,5 +518,8 @@ const RAMP_END: u16 = 256;
 /// During the ramp at least so many calls are judged: one random fault is no relapse.
 const RAMP_EVIDENCE_MIN: u16 = 4;
 
+const _: () =
+    assert!(size_of::<CircuitBreaker<CallWindow>>() <= 72 && size_of::<CircuitBreaker<PeriodWindow>>() <= 128);
+
 #[cfg(test)]
 mod tests;

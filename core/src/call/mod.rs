@@ -420,5 +420,7 @@ const fn is_certain(why: Why) -> bool {
 /// The gate and the call draw from the same word.
 const CALL_SALT: u32 = 0x6361_6c6c;
 
+const _: () = assert!(size_of::<Call<'_>>() <= 104);
+
 #[cfg(test)]
 mod tests;

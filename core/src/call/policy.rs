@@ -96,3 +96,5 @@ impl CallPolicy {
         self.attempts.get()
     }
 }
+
+const _: () = assert!(size_of::<CallPolicy>() <= 48);

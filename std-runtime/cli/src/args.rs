@@ -71,6 +71,11 @@ struct Logging {
     log_format: log::Format,
 }
 
+/// A variable of the environment. What is not UTF-8 is no value of any of them: it is shown as far as it can be, and refused.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
 /// The form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
@@ -115,7 +120,7 @@ pub(crate) struct SourceArgs {
     /// End after this time with what is done by then
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub(crate) global_timeout: Option<Duration>,
-    /// The most connections open at once, 1 to 200
+    /// The most connections open at once, 1 to 200; there are never more attempts in flight
     #[arg(long, value_name = "N", default_value = "100", value_parser = concurrency)]
     pub(crate) max_connections: u16,
     /// The most idle connections kept, 0 to 200
@@ -174,7 +179,7 @@ impl SourceArgs {
 
     /// The settings in force, and what the source says about its tiles. A TileJSON document is asked for here.
     pub(crate) fn described(&self, preset: Preset) -> Result<(Settings, Metadata), Fatal> {
-        let environment = Overrides::from_environment(|name| std::env::var(name).ok()).map_err(Fatal::usage)?;
+        let environment = Overrides::from_environment(variable).map_err(Fatal::usage)?;
         let flags = Overrides {
             max_concurrency: self.max_concurrency,
             timeout: self.timeout,
@@ -191,6 +196,8 @@ impl SourceArgs {
         };
         let mut settings = layered(preset);
         settings.url.value = url;
+        // An attempt that is admitted has a connection to go by; one that waits for it would look like a slow server.
+        settings.max_concurrency.value = settings.max_concurrency.value.min(self.max_connections);
         Ok((settings, metadata))
     }
 

@@ -124,3 +124,14 @@ fn the_configuration_is_shown_with_its_origins() {
     assert!(embedded.contains("the embedded tile server") && !embedded.contains("127.0.0.1"), "{embedded}");
     assert!(embedded.lines().any(|line| line.starts_with("preset") && line.ends_with("flag")), "{embedded}");
 }
+
+#[test]
+fn there_are_never_more_attempts_than_connections() {
+    let mock = mock("latency=50ms");
+    let url = mock.url_template();
+    let flags = ["--max-concurrency", "8", "--max-connections", "2", "--timeout", "90ms", "--retries", "0"];
+    let document =
+        json(&run(&[&["bench", "-n", "8", "--output-format", "json", "--url-template", &url], &flags[..]].concat()));
+    assert_eq!(document["metrics"]["max_in_flight"], 2);
+    assert_eq!(document["metrics"]["failed"], 0, "one that waits for a connection would run out of time");
+}

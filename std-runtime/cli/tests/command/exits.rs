@@ -158,7 +158,7 @@ fn help_lists_the_codes_and_is_no_error() {
     for arguments in [&["--help"][..], &["bench", "--help"], &["fetch", "--help"], &["replay", "--help"]] {
         let output = run(arguments);
         assert_eq!(code(&output), Some(0));
-        for listed in ["  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "  5  ", "  6  ", " 70  ", "130  "] {
+        for listed in ["  0  ", "  1  ", "  2  ", "  3  ", "  4  ", "  5  ", "  6  ", " 70  ", " 99  ", "130  "] {
             assert!(stdout(&output).contains(listed), "{listed:?} is missing in {arguments:?}");
         }
     }
@@ -172,4 +172,22 @@ fn a_closed_standard_output_is_a_local_error_and_no_panic() {
     let said = stderr(&output);
     assert_eq!(code(&output), Some(4), "{said}");
     assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_variable_that_is_no_text_is_refused_and_not_passed_over() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    for name in ["RETRIES", "MAX_CONCURRENCY"] {
+        let output = tidegate(&[]).env(name, OsStr::from_bytes(b"2\xff")).output().expect("it runs");
+        assert_eq!(code(&output), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(name), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_header_without_a_colon_is_refused_and_not_shown() {
+    let output = tidegate(&["--header", "Authorization hunter2"]).output().expect("it runs");
+    assert_eq!(code(&output), Some(2), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
 }
