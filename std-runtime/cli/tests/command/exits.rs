@@ -38,7 +38,7 @@ fn two_where_a_flag_cannot_be_used() {
         (&["--global-timeout", "0"], ["'0'", "--global-timeout", "out of range"]),
         (&["--output-format", "xml"], ["'xml'", "--output-format", "text, json"]),
         (&["--url-template", "ftp://a.test/"], ["--url-template", "ftp", "https and http"]),
-        (&["--header", "nothing"], ["--header", "nothing", "X-Api-Key: value"]),
+        (&["--header", "nothing"], ["--header", "no name and value", "X-Api-Key: value"]),
         (&["fetch", "--bbox", "1,2,3", "--zooms", "0", "--output", "x"], ["'1,2,3'", "--bbox", ""]),
         (&["fetch", "--bbox", "-1,-1,1,1", "--zooms", "9-x", "--output", "x"], ["'9-x'", "--zooms", ""]),
     ] {
