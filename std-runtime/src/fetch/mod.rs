@@ -17,23 +17,17 @@ pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, T
 pub use route::{Choice, MIRRORS_MAX, Mirror, Routes, Wanted, Watch};
 pub use stream::TileStream;
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use event_listener::Event;
 use smol::Executor;
-use tidegate_core::{
-    Call, CallPolicy, End, Instant, Next, TileId, Try,
-    drive::{Clock, Permit},
-};
+use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
 
 use self::{
-    route::Shunned,
+    route::{Ended, Shunned},
     slots::{Slot, Slots},
 };
 use crate::{
@@ -41,7 +35,7 @@ use crate::{
     stop::{Extent, Stop},
     template::UrlTemplate,
     transport::Transport,
-    upstream::{Guarded, Upstream, View},
+    upstream::Upstream,
     verify::Expect,
 };
 
@@ -285,112 +279,6 @@ where
             }
         }
     }
-
-    /// Waits for admission at the best source, and moves to another one that has become better meanwhile.
-    async fn admit(
-        &self,
-        call: &mut Call<'_>,
-        shunned: Shunned,
-        tile: TileId,
-    ) -> (usize, Result<Permit<'_, C, Guarded>, End>) {
-        if self.sources() == 1 {
-            return (0, self.parts.upstream.driver().admit(call).await);
-        }
-        let attempt = if call.attempts() == 0 { Try::First } else { Try::Again };
-        let wanted = Wanted { tile, attempt };
-        // Listened for before it is chosen: what changes in between is not missed.
-        let mut turned = self.turned.listen();
-        let mut source = self.choose(wanted, shunned).unwrap_or(0);
-        loop {
-            let driver = self.upstream(source).driver();
-            let mut admit = pin!(driver.admit(call));
-            source = loop {
-                let turn = async {
-                    (&mut turned).await;
-                    None
-                };
-                if let Some(admitted) = smol::future::or(turn, async { Some(admit.as_mut().await) }).await {
-                    return (source, admitted);
-                }
-                turned = self.turned.listen();
-                match self.choose(wanted, shunned) {
-                    Some(better) if better != source => break better,
-                    Some(_) | None => {}
-                }
-            };
-        }
-    }
-
-    fn choose(&self, wanted: Wanted, shunned: Shunned) -> Option<usize> {
-        let views = (0..self.sources()).map(|source| self.upstream(source).view(wanted.attempt));
-        route::choose(&*self.routes.choice, wanted, shunned, views)
-    }
-
-    /// Tells everybody of an attempt.
-    fn attempted(&self, report: &mut TileReport, attempt: Attempt) {
-        report.attempts.push(attempt);
-        log_attempt(report, attempt);
-        let now = self.parts.upstream.clock().now();
-        self.routes.watch.attempt(now, attempt.source, &attempt);
-        if self.sources() > 1 {
-            self.routes.choice.settled(now, attempt.source, &attempt);
-            if attempt.fault.is_some() {
-                self.turned.notify(usize::MAX);
-            }
-        }
-    }
-
-    /// A source that refuses says nothing about the others: the tile goes there, as if it had not been asked for yet.
-    fn ended(&self, source: usize, shunned: Shunned, end: End, report: &TileReport, slot: Option<Slot>) -> Ended {
-        let refused = matches!(end, End::Refused(_) | End::Barred(_));
-        if refused && self.may_go_elsewhere(source, shunned, report) {
-            Ended::Elsewhere { source }
-        } else {
-            Ended::Here { end, slot }
-        }
-    }
-
-    /// Whether this source asked to be left alone and another one can be asked at once.
-    fn is_paused_alone(&self, source: usize, shunned: Shunned, report: &TileReport) -> bool {
-        self.may_go_elsewhere(source, shunned, report)
-            && matches!(self.upstream(source).view(Try::Again), View::Paused { .. })
-            && (0..self.sources()).any(|other| {
-                let is_left = other != source && !shunned.has(other);
-                is_left && matches!(self.upstream(other).view(Try::First), View::Free | View::Busy)
-            })
-    }
-
-    /// Whether attempts and sources are left.
-    fn may_go_elsewhere(&self, source: usize, shunned: Shunned, report: &TileReport) -> bool {
-        let with_this = shunned.with(source);
-        report.attempts.len() < usize::from(self.parts.policy.attempts())
-            && (0..self.sources()).any(|other| !with_this.has(other))
-    }
-
-    fn sources(&self) -> usize {
-        1 + self.routes.mirrors.len()
-    }
-
-    /// The gate of a source.
-    fn upstream(&self, source: usize) -> &Upstream<C> {
-        self.mirror(source).map_or(&self.parts.upstream, |mirror| &mirror.upstream)
-    }
-
-    fn template(&self, source: usize) -> &UrlTemplate {
-        self.mirror(source).map_or(&self.parts.template, |mirror| &mirror.template)
-    }
-
-    fn mirror(&self, source: usize) -> Option<&Mirror<C>> {
-        self.routes.mirrors.get(source.checked_sub(1)?)
-    }
-}
-
-/// How a call ended.
-enum Ended {
-    /// For good.
-    Here { end: End, slot: Option<Slot> },
-    /// Only at this source.
-    Elsewhere { source: usize },
 }
 
 /// A tile of which nothing is known yet.

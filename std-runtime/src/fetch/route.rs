@@ -6,15 +6,19 @@
 //!
 //! **When it harms**: sources that serve different maps. Whoever names several promises that they are the same.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::pin, sync::Arc};
 
-use tidegate_core::{Instant, TileId, Try};
+use tidegate_core::{
+    Call, End, Instant, TileId, Try,
+    drive::{Clock, Permit},
+};
 
-use super::{Attempt, TileReport};
+use super::{Attempt, Shared, Slot, TileReport, log_attempt};
 use crate::{
     clock::SystemClock,
     template::UrlTemplate,
-    upstream::{Upstream, View},
+    transport::Transport,
+    upstream::{Guarded, Upstream, View},
 };
 
 /// A further source of the same tiles.
@@ -61,14 +65,14 @@ pub trait Choice: fmt::Debug + Send + Sync {
     /// of the others counts as the first of them. The same question in the same state has the same answer.
     fn choose(&self, wanted: Wanted, views: &[Option<View>]) -> usize;
 
-    /// Hears what came of an attempt at a source.
-    fn settled(&self, now: Instant, source: usize, attempt: &Attempt);
+    /// Hears what came of an attempt.
+    fn settled(&self, now: Instant, attempt: &Attempt);
 }
 
 /// Hears what happens, as it happens. It is called between requests, so it must not block.
 pub trait Watch: fmt::Debug + Send + Sync {
-    /// An attempt at a source ended.
-    fn attempt(&self, now: Instant, source: usize, attempt: &Attempt);
+    /// An attempt ended.
+    fn attempt(&self, now: Instant, attempt: &Attempt);
     /// A tile came to its end.
     fn tile(&self, now: Instant, report: &TileReport);
 }
@@ -82,14 +86,14 @@ impl Choice for First {
         0
     }
 
-    fn settled(&self, _now: Instant, _source: usize, _attempt: &Attempt) {}
+    fn settled(&self, _now: Instant, _attempt: &Attempt) {}
 }
 
 #[derive(Debug)]
 struct Unwatched;
 
 impl Watch for Unwatched {
-    fn attempt(&self, _now: Instant, _source: usize, _attempt: &Attempt) {}
+    fn attempt(&self, _now: Instant, _attempt: &Attempt) {}
     fn tile(&self, _now: Instant, _report: &TileReport) {}
 }
 
@@ -124,4 +128,123 @@ pub(super) fn choose(
     let first = seen.iter().position(Option::is_some)?;
     let chosen = choice.choose(wanted, seen);
     Some(if seen.get(chosen).is_some_and(Option::is_some) { chosen } else { first })
+}
+
+/// How a call ended.
+pub(super) enum Ended {
+    /// For good.
+    Here { end: End, slot: Option<Slot> },
+    /// Only at this source.
+    Elsewhere { source: usize },
+}
+
+impl<T, C> Shared<T, C>
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+{
+    /// Waits for admission at the best source, and moves to another one that has become better meanwhile.
+    pub(super) async fn admit(
+        &self,
+        call: &mut Call<'_>,
+        shunned: Shunned,
+        tile: TileId,
+    ) -> (usize, Result<Permit<'_, C, Guarded>, End>) {
+        if self.sources() == 1 {
+            return (0, self.parts.upstream.driver().admit(call).await);
+        }
+        let attempt = if call.attempts() == 0 { Try::First } else { Try::Again };
+        let wanted = Wanted { tile, attempt };
+        // Listened for before it is chosen: what changes in between is not missed.
+        let mut turned = self.turned.listen();
+        let mut source = self.choose(wanted, shunned).unwrap_or(0);
+        loop {
+            let driver = self.upstream(source).driver();
+            let mut admit = pin!(driver.admit(call));
+            source = loop {
+                let turn = async {
+                    (&mut turned).await;
+                    None
+                };
+                if let Some(admitted) = smol::future::or(turn, async { Some(admit.as_mut().await) }).await {
+                    return (source, admitted);
+                }
+                turned = self.turned.listen();
+                match self.choose(wanted, shunned) {
+                    Some(better) if better != source => break better,
+                    Some(_) | None => {}
+                }
+            };
+        }
+    }
+
+    fn choose(&self, wanted: Wanted, shunned: Shunned) -> Option<usize> {
+        let views = (0..self.sources()).map(|source| self.upstream(source).view(wanted.attempt));
+        choose(&*self.routes.choice, wanted, shunned, views)
+    }
+
+    /// Tells everybody of an attempt.
+    pub(super) fn attempted(&self, report: &mut TileReport, attempt: Attempt) {
+        report.attempts.push(attempt);
+        log_attempt(report, attempt);
+        let now = self.parts.upstream.clock().now();
+        self.routes.watch.attempt(now, &attempt);
+        if self.sources() > 1 {
+            self.routes.choice.settled(now, &attempt);
+            if attempt.fault.is_some() {
+                self.turned.notify(usize::MAX);
+            }
+        }
+    }
+
+    /// A source that refuses says nothing about the others: the tile goes there, as if it had not been asked for yet.
+    pub(super) fn ended(
+        &self,
+        source: usize,
+        shunned: Shunned,
+        end: End,
+        report: &TileReport,
+        slot: Option<Slot>,
+    ) -> Ended {
+        let refused = matches!(end, End::Refused(_) | End::Barred(_));
+        if refused && self.may_go_elsewhere(source, shunned, report) {
+            Ended::Elsewhere { source }
+        } else {
+            Ended::Here { end, slot }
+        }
+    }
+
+    /// Whether this source asked to be left alone and another one can be asked at once.
+    pub(super) fn is_paused_alone(&self, source: usize, shunned: Shunned, report: &TileReport) -> bool {
+        self.may_go_elsewhere(source, shunned, report)
+            && matches!(self.upstream(source).view(Try::Again), View::Paused { .. })
+            && (0..self.sources()).any(|other| {
+                let is_left = other != source && !shunned.has(other);
+                is_left && matches!(self.upstream(other).view(Try::First), View::Free | View::Busy)
+            })
+    }
+
+    /// Whether attempts and sources are left.
+    fn may_go_elsewhere(&self, source: usize, shunned: Shunned, report: &TileReport) -> bool {
+        let with_this = shunned.with(source);
+        report.attempts.len() < usize::from(self.parts.policy.attempts())
+            && (0..self.sources()).any(|other| !with_this.has(other))
+    }
+
+    pub(super) fn sources(&self) -> usize {
+        1 + self.routes.mirrors.len()
+    }
+
+    /// The gate of a source.
+    pub(super) fn upstream(&self, source: usize) -> &Upstream<C> {
+        self.mirror(source).map_or(&self.parts.upstream, |mirror| &mirror.upstream)
+    }
+
+    pub(super) fn template(&self, source: usize) -> &UrlTemplate {
+        self.mirror(source).map_or(&self.parts.template, |mirror| &mirror.template)
+    }
+
+    fn mirror(&self, source: usize) -> Option<&Mirror<C>> {
+        self.routes.mirrors.get(source.checked_sub(1)?)
+    }
 }

@@ -132,7 +132,7 @@ impl State {
 }
 
 impl Watch for Health {
-    fn attempt(&self, _now: Instant, source: usize, attempt: &Attempt) {
+    fn attempt(&self, _now: Instant, attempt: &Attempt) {
         // What its own caller cut off is neither.
         if attempt.fault == Some(Fault::CutOff) {
             return;
@@ -142,7 +142,7 @@ impl Watch for Health {
             state.window.pop_front();
         }
         state.window.push_back(attempt.fault.is_none());
-        let Some(source) = state.sources.get_mut(source) else { return };
+        let Some(source) = state.sources.get_mut(attempt.source) else { return };
         source.latency += attempt.latency;
         if let Some(place) = BOUNDS_MS.iter().position(|bound| attempt.latency <= Duration::from_millis(*bound)) {
             source.buckets[place] += 1;

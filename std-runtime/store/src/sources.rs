@@ -76,12 +76,12 @@ impl Choice for Healthiest {
         }
     }
 
-    fn settled(&self, _now: Instant, source: usize, attempt: &Attempt) {
+    fn settled(&self, _now: Instant, attempt: &Attempt) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for health in &mut state.sources {
             health.passed_over = health.passed_over.saturating_add(1);
         }
-        let Some(health) = state.sources.get_mut(source) else { return };
+        let Some(health) = state.sources.get_mut(attempt.source) else { return };
         health.passed_over = 0;
         match attempt.fault {
             // What was cut off by its own caller says nothing about the source.
@@ -143,7 +143,7 @@ mod tests {
 
     fn settle(choice: &Healthiest, source: usize, fault: Option<Fault>, times: usize) {
         for _ in 0..times {
-            choice.settled(Instant::ORIGIN, source, &Attempt { source, latency: Duration::ZERO, fault });
+            choice.settled(Instant::ORIGIN, &Attempt { source, latency: Duration::ZERO, fault });
         }
     }
 
