@@ -11,7 +11,7 @@ use crate::{
     guard,
     output::Output,
     print_config,
-    progress::{Event, Progress, next},
+    progress::{Progress, each},
     report::{Recorder, Run, failed_gates},
     source::Source,
     tiles,
@@ -63,15 +63,9 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
 fn measure(source: &Source, tiles: Vec<TileId>, quiet: bool, output: &mut Output) -> Run {
     let mut recorder = Recorder::start(source, tiles.len() as u64);
     let mut progress = Progress::start(tiles.len() as u64, quiet);
-    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles.into_iter(), source.deadline_at());
-    let mut ticks = smol::Timer::interval(Progress::interval(output));
-    smol::block_on(async {
-        while let Some(event) = next(&mut stream, &mut ticks).await {
-            if let Event::Report(report) = event {
-                recorder.record(&report);
-            }
-            progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
-        }
+    let stream = each(source, tiles.into_iter(), Progress::interval(output), |report| {
+        report.iter().for_each(|report| recorder.record(report));
+        progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
     });
     progress.end(output);
     recorder.finish(source, &stream)

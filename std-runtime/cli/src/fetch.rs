@@ -5,6 +5,8 @@ mod dry_run;
 mod target;
 mod work;
 
+use std::iter;
+
 use clap::Args;
 use tidegate::{config::Preset, fetch::TileOutcome};
 use tidegate_core::TileId;
@@ -75,14 +77,16 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     let mut letters = args.letters.open()?;
     let source = Source::open(&args.source, &settings, place)?;
     let tally = Tally::default();
-    let missing = Missing { tiles: area.tiles(), there, tally: tally.clone() };
+    let mut missing = Missing { tiles: area.tiles(), there, tally: tally.clone() };
     let (run, trouble) =
-        work(&source, missing, &tally, (wanted, quiet), output, |report| match (&report.outcome, &mut letters) {
-            (TileOutcome::Fetched(fetched), _) => sink.put(report.tile, &fetched.body).map_err(Trouble::Sink),
-            (TileOutcome::Failed(failure), Some(letters)) => {
-                letters.add(&letter(report, failure, source.now())).map_err(Trouble::Letters)
+        work(&source, iter::from_fn(move || missing.next().transpose()), &tally, (wanted, quiet), output, |report| {
+            match (&report.outcome, &mut letters) {
+                (TileOutcome::Fetched(fetched), _) => sink.put(report.tile, &fetched.body).map_err(Trouble::Sink),
+                (TileOutcome::Failed(failure), Some(letters)) => {
+                    letters.add(&letter(report, failure, source.now())).map_err(Trouble::Letters)
+                }
+                (TileOutcome::Failed(_), None) | (TileOutcome::Empty | TileOutcome::Cancelled, _) => Ok(()),
             }
-            (TileOutcome::Failed(_), None) | (TileOutcome::Empty | TileOutcome::Cancelled, _) => Ok(()),
         });
     let finished = sink.finish().err().map(Trouble::Sink);
     let title = source.title(wanted, &settings);
@@ -119,16 +123,5 @@ impl Missing {
             self.tally.found();
         }
         Ok(None)
-    }
-}
-
-impl Iterator for Missing {
-    type Item = TileId;
-
-    fn next(&mut self) -> Option<TileId> {
-        Self::next(self).unwrap_or_else(|trouble| {
-            self.tally.trouble(trouble);
-            None
-        })
     }
 }

@@ -8,9 +8,12 @@ use tidegate::{
     ledger::Ledger,
     upstream::Status,
 };
-use tidegate_core::breaker::BreakerState;
+use tidegate_core::{TileId, breaker::BreakerState};
 
-use crate::output::{Output, bytes};
+use crate::{
+    output::{Output, bytes},
+    source::Source,
+};
 
 /// How far a run is. A retry never counts as work, so it never shows more than there is.
 pub(crate) struct Progress {
@@ -86,18 +89,25 @@ fn bar(done: u64, wanted: u64) -> String {
     format!("[{}{}] ", "#".repeat(filled), "-".repeat(empty))
 }
 
-/// Something to do while a stream runs.
-pub(crate) enum Event {
-    Report(TileReport),
-    /// It may be time to show where things stand.
-    Tick,
-}
-
-/// The next report, or the next tick where none comes before it; `None` at the end of the stream.
-pub(crate) async fn next(stream: &mut TileStream, ticks: &mut smol::Timer) -> Option<Event> {
-    let report = async { stream.next().await.map(Event::Report) };
-    let tick = async { ticks.next().await.map(|_| Event::Tick) };
-    smol::future::or(report, tick).await
+/// Fetches `tiles` and hands each report to `take` as it comes; in between `None`, every so often: it may be time to show where
+/// things stand.
+pub(crate) fn each(
+    source: &Source,
+    tiles: impl Iterator<Item = TileId> + Send + 'static,
+    every: Duration,
+    mut take: impl FnMut(Option<TileReport>),
+) -> TileStream {
+    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles, source.deadline_at());
+    let mut ticks = smol::Timer::interval(every);
+    smol::block_on(async {
+        loop {
+            let report = async { stream.next().await.map(Some) };
+            let tick = async { ticks.next().await.map(|_| None) };
+            let Some(event) = smol::future::or(report, tick).await else { break };
+            take(event);
+        }
+    });
+    stream
 }
 
 const ON_TERMINAL: Duration = Duration::from_millis(200);

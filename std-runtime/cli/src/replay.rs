@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    iter,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::SystemTime,
@@ -58,13 +59,14 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
     let source = Source::open(&args.source, &settings, place)?;
     let (tally, book) = (Tally::default(), Arc::new(Mutex::new(Book::new(replay, kept))));
-    let tiles = Again { book: Arc::clone(&book), there, tally: tally.clone() };
-    let (run, trouble) = work(&source, tiles, &tally, (wanted, quiet), output, |report| {
-        if let TileOutcome::Fetched(fetched) = &report.outcome {
-            sink.put(report.tile, &fetched.body).map_err(Trouble::Sink)?;
-        }
-        lock(&book).settle(report, source.now()).map_err(Trouble::Letters)
-    });
+    let mut again = Again { book: Arc::clone(&book), there, tally: tally.clone() };
+    let (run, trouble) =
+        work(&source, iter::from_fn(move || again.next().transpose()), &tally, (wanted, quiet), output, |report| {
+            if let TileOutcome::Fetched(fetched) = &report.outcome {
+                sink.put(report.tile, &fetched.body).map_err(Trouble::Sink)?;
+            }
+            lock(&book).settle(report, source.now()).map_err(Trouble::Letters)
+        });
     let finished = sink.finish().err().map(Trouble::Sink);
     let left = lock(&book).close();
     let title = source.title(wanted, &settings);
@@ -153,16 +155,5 @@ impl Again {
                 return Ok(Some(tile));
             }
         }
-    }
-}
-
-impl Iterator for Again {
-    type Item = TileId;
-
-    fn next(&mut self) -> Option<TileId> {
-        Self::next(self).unwrap_or_else(|trouble| {
-            self.tally.trouble(trouble);
-            None
-        })
     }
 }

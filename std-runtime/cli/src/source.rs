@@ -111,13 +111,11 @@ impl Source {
 
     /// What is fetched from where, and how hard it is tried.
     pub(crate) fn title(&self, tiles: u64, settings: &Settings) -> Vec<String> {
-        let from = match self.embedded {
-            Some(_) => "the embedded tile server".to_owned(),
-            None => match self.fetcher.upstreams().count() - 1 {
-                0 => self.template.to_string(),
-                1 => format!("{} and a mirror", self.template),
-                mirrors => format!("{} and {mirrors} mirrors", self.template),
-            },
+        let first = name(&self.template, self.embedded.as_ref());
+        let from = match self.fetcher.upstreams().count() - 1 {
+            0 => first,
+            1 => format!("{first} and a mirror"),
+            mirrors => format!("{first} and {mirrors} mirrors"),
         };
         let Settings { max_concurrency, attempts, preset, .. } = settings;
         let mut title = vec![
@@ -180,8 +178,12 @@ impl Place {
 
     /// What reports call it, without anything secret.
     pub(crate) fn name(&self) -> String {
-        self.embedded.as_ref().map_or_else(|| self.template.to_string(), |_| "the embedded tile server".to_owned())
+        name(&self.template, self.embedded.as_ref())
     }
+}
+
+fn name(template: &UrlTemplate, embedded: Option<&Mock>) -> String {
+    embedded.map_or_else(|| template.to_string(), |_| "the embedded tile server".to_owned())
 }
 
 /// Chance from the seed that was given, or one that is drawn.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Bytes, or what went wrong; nothing did where the server said that there is nothing.
-pub(super) type Made = Result<Fetched, Option<Fault>>;
+pub type Made = Result<Fetched, Option<Fault>>;
 
 impl<T, C> Shared<T, C>
 where
@@ -61,8 +61,8 @@ thread_local! {
     static UNPACKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What an answer means. Nothing is a success that was not looked into.
-fn judge(response: Response, expect: Expect) -> (Outcome, Made) {
+/// What an answer means to the core, and what it brought. Nothing is a success that was not looked into.
+pub fn judge(response: Response, expect: Expect) -> (Outcome, Made) {
     let hint = response.headers.retry_after();
     let outcome = http::outcome(response.status, hint);
     match outcome {

@@ -12,6 +12,7 @@ mod route;
 mod slots;
 mod stream;
 
+pub use attempt::{Made, judge};
 pub(crate) use report::BARRED;
 pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
 pub use route::{Choice, MIRRORS_MAX, Mirror, Routes, Wanted, Watch};

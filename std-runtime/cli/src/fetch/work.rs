@@ -14,7 +14,7 @@ use tidegate_store::{area::AreaError, dead_letter::DeadLetterError, sink::SinkEr
 
 use crate::{
     output::Output,
-    progress::{Event, Progress, next},
+    progress::{Progress, each},
     report::{Recorder, Run},
     source::Source,
 };
@@ -44,7 +44,7 @@ impl Tally {
     }
 
     /// Says what ends the run. The first trouble is the one that is told.
-    pub(crate) fn trouble(&self, trouble: Trouble) {
+    fn trouble(&self, trouble: Trouble) {
         lock(&self.trouble).get_or_insert(trouble);
     }
 }
@@ -67,12 +67,13 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Fetches `tiles` and hands each report to `keep`. What `keep` cannot keep ends the run: what has begun is drained.
+/// Fetches `tiles` and hands each report to `keep`. What `keep` cannot keep ends the run, and so does a tile that cannot be
+/// told: what has begun is drained.
 ///
 /// When it returns, `tiles` has been dropped.
 pub(crate) fn work(
     source: &Source,
-    tiles: impl Iterator<Item = TileId> + Send + 'static,
+    tiles: impl Iterator<Item = Result<TileId, Trouble>> + Send + 'static,
     tally: &Tally,
     (wanted, quiet): (u64, bool),
     output: &mut Output,
@@ -80,21 +81,18 @@ pub(crate) fn work(
 ) -> (Run, Option<Trouble>) {
     let mut progress = Progress::start(wanted, quiet);
     let mut recorder = Recorder::start(source, wanted);
-    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles, source.deadline_at());
-    // Progress is shown when it is time to, also while nothing comes in.
-    let mut ticks = smol::Timer::interval(Progress::interval(output));
-    smol::block_on(async {
-        while let Some(event) = next(&mut stream, &mut ticks).await {
-            if let Event::Report(report) = event {
-                recorder.record(&report);
-                if let Err(trouble) = keep(&report) {
-                    source.fetcher.stop().ask(Extent::Drain);
-                    tally.trouble(trouble);
-                }
+    let told = tally.clone();
+    let tiles = tiles.map_while(move |tile| tile.map_err(|trouble| told.trouble(trouble)).ok());
+    let stream = each(source, tiles, Progress::interval(output), |report| {
+        if let Some(report) = report {
+            recorder.record(&report);
+            if let Err(trouble) = keep(&report) {
+                source.fetcher.stop().ask(Extent::Drain);
+                tally.trouble(trouble);
             }
-            recorder.ledger.revalidated = tally.found.load(Ordering::Acquire);
-            progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
         }
+        recorder.ledger.revalidated = tally.found.load(Ordering::Acquire);
+        progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
     });
     progress.end(output);
     recorder.ledger.revalidated = tally.found.load(Ordering::Acquire);

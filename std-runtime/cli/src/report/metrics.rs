@@ -62,7 +62,8 @@ impl Samples {
     }
 }
 
-fn micros(span: Duration) -> u64 {
+/// Whole microseconds.
+pub(crate) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -19,6 +19,7 @@ use crate::{
     output::Output,
     source::Source,
 };
+pub(crate) use metrics::micros;
 use metrics::{Metrics, Samples};
 
 /// Takes down what comes in while a command runs.

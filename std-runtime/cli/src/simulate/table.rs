@@ -16,6 +16,12 @@ struct Row {
     values: Vec<String>,
 }
 
+impl Row {
+    fn of<T>(name: &'static str, columns: &[(String, &T)], value: fn(&T) -> String) -> Self {
+        Self { name, values: columns.iter().map(|(_, figures)| value(figures)).collect() }
+    }
+}
+
 pub(super) fn of(played: &[Played]) -> String {
     let mut lines = Vec::new();
     for one in played {
@@ -60,10 +66,7 @@ fn columns<'p, T>(
 }
 
 fn fleet_rows(fleets: &[(String, &FleetFigures)]) -> Vec<Row> {
-    let row = |name, value: fn(&FleetFigures) -> String| {
-        let values = fleets.iter().map(|(_, fleet)| value(fleet)).collect();
-        Row { name, values }
-    };
+    let row = |name, value| Row::of(name, fleets, value);
     let of_calls = vec![
         row("goodput", |it| PerSecond(it.goodput_per_s).to_string()),
         row("calls", |it| grouped(it.calls.offered)),
@@ -105,13 +108,7 @@ fn fleet_rows(fleets: &[(String, &FleetFigures)]) -> Vec<Row> {
 }
 
 fn server_rows(servers: &[(String, &ServerFigures)]) -> Vec<Row> {
-    let row = |name, value: fn(&ServerFigures) -> String| {
-        let values = servers.iter().map(|(_, server)| value(server)).collect();
-        Row { name, values }
-    };
-    let peak = |peak: u32, step_s: f64| format!("{} in {}", grouped(peak.into()), seconds(step_s));
-    let peaks = servers.iter().map(|(_, server)| peak(server.peak_arrivals, server.step_s)).collect();
-    let afterwards = |server: &ServerFigures| server.peak_after.map_or_else(none, |count| peak(count, server.step_s));
+    let row = |name, value| Row::of(name, servers, value);
     let arrivals = vec![row("requests", |it| grouped(it.requests.arrived))];
     let fates = vec![
         row("  accepted", |it| grouped(it.requests.accepted)),
@@ -121,8 +118,8 @@ fn server_rows(servers: &[(String, &ServerFigures)]) -> Vec<Row> {
         row("  failed", |it| grouped(it.requests.faulty)),
     ];
     let most = vec![
-        Row { name: "most at once", values: peaks },
-        Row { name: "  undisturbed again", values: servers.iter().map(|(_, server)| afterwards(server)).collect() },
+        row("most at once", |it| peak(it.peak_arrivals, it)),
+        row("  undisturbed again", |it| it.peak_after.map_or_else(none, |count| peak(count, it))),
     ];
     [arrivals, met(fates), met(most)].into_iter().flatten().collect()
 }
@@ -170,6 +167,10 @@ fn recovered(fleet: &FleetFigures) -> String {
 
 fn longest(latency: &Summary) -> String {
     latency.max.map_or_else(none, |us| Micros(us).to_string())
+}
+
+fn peak(arrivals: u32, server: &ServerFigures) -> String {
+    format!("{} in {}", grouped(arrivals.into()), seconds(server.step_s))
 }
 
 fn seconds(count: f64) -> String {

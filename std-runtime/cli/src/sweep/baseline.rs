@@ -2,13 +2,13 @@
 
 use smol::Timer;
 use tidegate::{
-    fetch::Fault,
+    fetch::{Fault, judge},
     ledger::Ledger,
     stop::Extent,
     transport::{Request, Transport},
-    verify::{self, Expect},
+    verify::Expect,
 };
-use tidegate_core::{Instant, Outcome, http};
+use tidegate_core::Instant;
 use tidegate_lab::report::{Resources, Run};
 
 use super::{Sweep, resources, run::sequential};
@@ -22,7 +22,7 @@ impl Sweep<'_> {
         let cpu_before = resources::cpu_seconds();
         let mut ledger = Ledger::default();
         let mut exchanges = Vec::with_capacity(tiles.len());
-        let (started, mut unpacked, mut url) = (source.now(), Vec::new(), String::new());
+        let (started, mut url) = (source.now(), String::new());
         for tile in tiles {
             if self.is_over() {
                 source.close();
@@ -31,7 +31,7 @@ impl Sweep<'_> {
             url.clear();
             source.template.expand(tile, &mut url);
             let before = source.now();
-            let exchange = self.exchange(&source, Request::new(url.as_str()), &mut unpacked);
+            let exchange = self.exchange(&source, Request::new(url.as_str()));
             let fault = smol::block_on(exchange).err();
             let now = source.now();
             ledger.request(1);
@@ -52,20 +52,12 @@ impl Sweep<'_> {
         Ok(Some(Run { resources: Resources { cpu_seconds, ..held }, ..sequential(&ledger, &exchanges) }))
     }
 
-    async fn exchange(&self, source: &Source, request: Request, unpacked: &mut Vec<u8>) -> Result<(), Fault> {
+    async fn exchange(&self, source: &Source, request: Request) -> Result<(), Fault> {
         let answer = async {
             let response = source.fetcher.transport().send(request).await.map_err(Fault::Transport)?;
-            match http::outcome(response.status, response.headers.retry_after()) {
-                Outcome::Success => {
-                    verify::check(&response, &Expect::DEFAULT, unpacked).map(drop).map_err(Fault::Defect)
-                }
-                Outcome::Empty => Ok(()),
-                Outcome::Failure
-                | Outcome::Timeout
-                | Outcome::Throttled { .. }
-                | Outcome::Refused(_)
-                | Outcome::Cancelled
-                | Outcome::Unsent => Err(Fault::Status(response.status)),
+            match judge(response, Expect::DEFAULT).1 {
+                Ok(_) | Err(None) => Ok(()),
+                Err(Some(fault)) => Err(fault),
             }
         };
         let timeout = async {

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     exit::Fatal,
     output::Output,
-    progress::{Event, Progress, next},
+    progress::{Progress, each},
+    report::micros,
     source::Source,
     tiles,
 };
@@ -66,19 +67,15 @@ impl Course<'_> {
             Sampler::start(source.fetcher.clone(), &counts, self.sweep.started, seed).map_err(Fatal::local)?;
         let started = source.now();
         let mut permit_time_us: u64 = 0;
-        let mut stream = source.fetcher.stream(source.runtime.executor(), tiles.into_iter(), source.deadline_at());
-        let mut ticks = smol::Timer::interval(Progress::interval(output));
-        smol::block_on(async {
-            while let Some(event) = next(&mut stream, &mut ticks).await {
-                if let Event::Report(report) = event {
-                    done.push(Done::of(&report, source.now().saturating_since(started)));
-                    permit_time_us += report.attempts.iter().map(|attempt| micros(attempt.latency)).sum::<u64>();
-                    ledger.record(&report);
-                    total.record(&report);
-                    counts.record(&report);
-                }
-                progress.show(total, source.fetcher.upstream().status(), output);
+        each(source, tiles.into_iter(), Progress::interval(output), |report| {
+            if let Some(report) = report {
+                done.push(Done::of(&report, source.now().saturating_since(started)));
+                permit_time_us += report.attempts.iter().map(|attempt| micros(attempt.latency)).sum::<u64>();
+                ledger.record(&report);
+                total.record(&report);
+                counts.record(&report);
             }
+            progress.show(total, source.fetcher.upstream().status(), output);
         });
         let Sampled { in_flight_mean, elapsed, held, timeline } = sampler.end();
         let is_whole = ledger.requested == ledger.accounted() && ledger.cancelled == 0;
@@ -126,10 +123,6 @@ impl Done {
             succeeded: matches!(report.outcome, TileOutcome::Fetched(_) | TileOutcome::Empty),
         }
     }
-}
-
-pub(super) fn micros(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The same of a sequence that was measured by itself.
