@@ -33,7 +33,7 @@ pub use snapshot::{Downtime, SNAPSHOT_BYTES, Snapshot, SnapshotError};
 use core::time::Duration;
 
 use crate::{
-    breaker::{BreakerConfig, BreakerMode, BreakerState, CallWindow, CircuitBreaker, PeriodWindow, Rejected, Window},
+    breaker::{BreakerConfig, BreakerState, CallWindow, CircuitBreaker, PeriodWindow, Rejected, Window},
     budget::RetryBudget,
     entropy::Entropy,
     limit::ConcurrencyLimit,
