@@ -199,7 +199,10 @@ where
     {
         let until = permit.attempt_deadline(call);
         // The attempt is dropped here, before its permit is settled: what it holds is free first.
-        let ended = first(attempt(until), self.clock.sleep_until(until)).await;
+        let ended = {
+            let (work, limit) = (pin!(attempt(until)), pin!(self.clock.sleep_until(until)));
+            first(work, limit).await
+        };
         match ended {
             Some((outcome, value)) => (permit.settle(call, outcome, entropy()), Some(value)),
             None if until < call.deadline() => (permit.settle(call, Outcome::Timeout, entropy()), None),
@@ -229,8 +232,8 @@ where
                     Asked::Ended(end) => return Err(end),
                     Asked::StepAside { until } => break until,
                     Asked::Stay { until } => {
-                        let sleep = pin!(self.clock.sleep_until(until));
-                        first(until_polled_again(), sleep).await;
+                        let (woken, sleep) = (pin!(until_polled_again()), pin!(self.clock.sleep_until(until)));
+                        first(woken, sleep).await;
                     }
                 }
             };

@@ -2,13 +2,17 @@
 
 use core::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::Pin,
     task::Poll,
 };
 
 /// The output of `work` if it is ready before `limit`, which is looked at second: work that is done in time counts.
-pub(super) async fn first<T>(work: impl Future<Output = T>, limit: impl Future<Output = ()>) -> Option<T> {
-    let (mut work, mut limit) = (pin!(work), pin!(limit));
+///
+/// Both stay where the caller has pinned them: handed over by value, an attempt would take its memory twice.
+pub(super) async fn first<T>(
+    mut work: Pin<&mut impl Future<Output = T>>,
+    mut limit: Pin<&mut impl Future<Output = ()>>,
+) -> Option<T> {
     poll_fn(|context| {
         if let Poll::Ready(output) = work.as_mut().poll(context) {
             return Poll::Ready(Some(output));

@@ -51,10 +51,17 @@ impl defmt::Format for LogKey {
 
 /// A tile's zoom and keyed tag. Equal for equal tiles under one key. Made by [`TileId::label`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TileLabel {
     z: u8,
     tag: u64,
+}
+
+/// As it is displayed.
+#[cfg(feature = "defmt")]
+impl defmt::Format for TileLabel {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "z{=u8}-{=u64:016x}", self.z, self.tag);
+    }
 }
 
 impl TileId {
