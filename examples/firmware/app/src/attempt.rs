@@ -1,13 +1,13 @@
-//! One attempt: connect, ask, check, close, within a deadline.
+//! One attempt: connect, ask, check, close.
 
 use embassy_net::{
     IpEndpoint, Stack,
     tcp::{self, ConnectError, TcpSocket},
 };
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, with_deadline, with_timeout};
 use tile_http::{Answer, Error, Request, TileCheck, get};
 
-/// A socket's buffers, which one call after the other uses.
+/// A socket's buffers, which one attempt after the other uses.
 pub struct Buffers {
     receive: [u8; RECEIVE_BYTES],
     send: [u8; SEND_BYTES],
@@ -29,18 +29,18 @@ impl Default for Buffers {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
 pub enum Failure {
+    /// All sockets are in use: it was never sent.
+    NoSocket,
     /// No connection.
     Connect(ConnectError),
     /// A connection, and no answer that could be trusted.
     Answer(Error<tcp::Error>),
-    /// The attempt's time ran out.
-    Timeout,
 }
 
-/// Makes one attempt, of at most `timeout` from connecting to the last byte.
+/// Makes one attempt, which is to be dropped at `until`.
 ///
-/// Takes up to [`CLOSE_TIMEOUT`] longer to tell the server that the connection has ended. A future that is dropped does
-/// not: the stack then answers whatever the server still sends with a reset.
+/// It gives up [`CLOSE_TIMEOUT`] before that to tell the server that the connection has ended, and is then not ready: what
+/// it means that time ran out is for whoever set the time.
 ///
 /// # Errors
 /// There is no answer that could be trusted. An answer with another status than 200 is no error.
@@ -49,17 +49,21 @@ pub async fn attempt(
     buffers: &mut Buffers,
     server: IpEndpoint,
     request: &Request<'_>,
-    timeout: Duration,
+    until: Instant,
 ) -> Result<Answer, Failure> {
     let mut socket = TcpSocket::new(stack, &mut buffers.receive, &mut buffers.send);
-    let result = with_timeout(timeout, exchange(&mut socket, server, request)).await.unwrap_or(Err(Failure::Timeout));
-    match result {
-        Ok(_) => socket.close(),
-        Err(_) => socket.abort(),
+    let give_up_at = until.checked_sub(CLOSE_TIMEOUT).unwrap_or(until);
+    let result = with_deadline(give_up_at, exchange(&mut socket, server, request)).await;
+    match &result {
+        Ok(Ok(_)) => socket.close(),
+        Ok(Err(_)) | Err(_) => socket.abort(),
     }
     // Neither a lost acknowledgement nor a socket that has failed changes the result.
     let _ = with_timeout(CLOSE_TIMEOUT, socket.flush()).await;
-    result
+    match result {
+        Ok(result) => result,
+        Err(_) => core::future::pending().await,
+    }
 }
 
 async fn exchange(socket: &mut TcpSocket<'_>, server: IpEndpoint, request: &Request<'_>) -> Result<Answer, Failure> {

@@ -31,5 +31,10 @@ impl Args {
 
 /// Ends the program: exit code 0 where it succeeded, 1 where not.
 pub fn exit(success: bool) -> ! {
-    semihosting::process::exit(i32::from(!success))
+    exit_with(u8::from(!success))
+}
+
+/// Ends the program with this exit code.
+pub fn exit_with(code: u8) -> ! {
+    semihosting::process::exit(code.into())
 }

@@ -5,6 +5,7 @@
 //! | [`executor`] | runs tasks, sleeps when there is nothing to do | your HAL's executor, or this one |
 //! | [`time`] | embassy's clock and alarms on SysTick | your HAL's time driver |
 //! | [`ethernet`] | frames in and out of the LM3S6965's controller | your network chip's driver |
+//! | [`flash`] | a page that survives a reset | your part's flash driver |
 //! | [`stack`] | how deep the stack ever was | as it is |
 //! | [`host`] | command line and exit code, over semihosting | a debug probe serves the same calls |
 //!
@@ -17,6 +18,7 @@
 pub mod ethernet;
 #[cfg(target_arch = "arm")]
 pub mod executor;
+pub mod flash;
 pub mod host;
 #[cfg(target_arch = "arm")]
 pub mod stack;
