@@ -15,7 +15,7 @@ pub(super) fn run(world: &Arc<World>) -> Tally {
     };
     let tasks: Vec<_> = (0..TASKS).map(spawn).collect();
     while runtime.executor().try_tick() || world.advance() {}
-    let mut tally = Tally::default();
+    let mut tally = Tally::ZERO;
     for task in tasks {
         assert!(task.is_finished(), "a task waits for what will never happen");
         tally.add(smol::block_on(task));

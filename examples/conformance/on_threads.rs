@@ -18,7 +18,7 @@ pub(super) fn run(world: &Arc<World>) -> Tally {
         state: Mutex::new(State { ready: (0..TASKS).collect(), running: None }),
         changed: Condvar::new(),
     });
-    let mut tally = Tally::default();
+    let mut tally = Tally::ZERO;
     thread::scope(|scope| {
         let spawn = |number| {
             let turns = &turns;

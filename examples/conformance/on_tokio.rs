@@ -19,7 +19,7 @@ pub(super) fn run(world: &Arc<World>) -> Tally {
             let world = Arc::clone(world);
             tasks.spawn(async move { world.task(number).await });
         }
-        let mut tally = Tally::default();
+        let mut tally = Tally::ZERO;
         while let Some(ended) = tasks.join_next().await {
             tally.add(ended.expect("no task panics"));
         }

@@ -20,8 +20,9 @@ pub use script::{CALLERS, PLACES, gate_config};
 pub use time::{Alarms, Sleep, TaskClock};
 
 use core::{
+    fmt,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
 };
 
@@ -86,7 +87,7 @@ where
     async fn calls(&self, clock: &TaskClock<'_, T>, caller: u8) -> Tally {
         let policy = script::policy();
         let driver = Driver::new(clock, &self.shared);
-        let mut tally = Tally::default();
+        let mut tally = Tally::ZERO;
         for (number, fates) in (0..).zip(script::calls(caller)) {
             clock.sleep_until(script::begins_at(caller, fates, clock.now())).await;
             let mut call = Call::new(&policy, clock.now().saturating_add(script::DEADLINE));
@@ -103,9 +104,10 @@ where
                     (fate.outcome, ())
                 }
             };
-            let run = driver.run(&mut call, entropy, attempt);
-            let gives_up = clock.sleep_until(script::gives_up_at(fates, clock.now()));
-            tally.count(unless(gives_up, run).await.map(|(end, _)| end));
+            let run = pin!(driver.run(&mut call, entropy, attempt));
+            let gives_up = pin!(clock.sleep_until(script::gives_up_at(fates, clock.now())));
+            let end = unless(gives_up, run).await.map(|(end, _)| end);
+            tally.count(end);
         }
         tally
     }
@@ -117,11 +119,14 @@ where
             clock.sleep_until(at).await;
             driver.control(|gate| gate.control(at, control));
         }
-        Tally::default()
+        Tally::ZERO
     }
 }
 
 impl Tally {
+    /// No call has ended.
+    pub const ZERO: Self = Self { answered: 0, given_up: 0, dropped: 0 };
+
     /// Adds what another task counted.
     pub const fn add(&mut self, other: Self) {
         self.answered += other.answered;
@@ -138,9 +143,18 @@ impl Tally {
     }
 }
 
-/// The output of `work`, unless `limit` is ready before it.
-async fn unless<T>(limit: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
-    let (mut limit, mut work) = (pin!(limit), pin!(work));
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} answered, {} given up, {} dropped", self.answered, self.given_up, self.dropped)
+    }
+}
+
+/// The output of `work`, unless `limit` is ready before it. Both stay where they are pinned: handed over by value, a future
+/// takes its memory twice.
+async fn unless<T>(
+    mut limit: Pin<&mut impl Future<Output = ()>>,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     poll_fn(|context| match work.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending => limit.as_mut().poll(context).map(|()| None),

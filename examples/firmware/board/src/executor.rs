@@ -20,11 +20,20 @@ fn pender(_context: *mut ()) {
     WOKEN.store(true, Ordering::Release);
 }
 
-/// Runs what `spawn` spawns, for ever.
+/// Runs what `spawn` spawns, for ever, and sleeps while no task is ready.
 ///
 /// # Panics
 /// If it is called twice: there is one processor.
 pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
+    run_idling(spawn, cortex_m::asm::wfi)
+}
+
+/// As [`run`], with something else to do while no task is ready: `idle` is called then, with interrupts masked, and may wake
+/// tasks.
+///
+/// # Panics
+/// If it is called twice: there is one processor.
+pub fn run_idling(spawn: impl FnOnce(Spawner), mut idle: impl FnMut()) -> ! {
     static EXECUTOR: StaticCell<Executor> = StaticCell::new();
     let executor: &'static Executor = EXECUTOR.init(Executor::new(ptr::null_mut()));
     spawn(executor.spawner());
@@ -33,7 +42,7 @@ pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
         // interrupt even so, and unmasking lets its handler run.
         cortex_m::interrupt::disable();
         if !WOKEN.load(Ordering::Acquire) {
-            cortex_m::asm::wfi();
+            idle();
         }
         WOKEN.store(false, Ordering::Release);
         // SAFETY: interrupts were masked above, by this loop and nobody else.
