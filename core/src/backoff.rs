@@ -278,12 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn the_exponential_kind_is_exact_until_the_cap() {
+    fn the_exponential_kind_is_exact_until_the_cap_and_stays_there() {
         let policy = backoff(Growth::Exponential, 1, 4_294_967_295, Jitter::None);
         for n in 1..=32 {
             assert_eq!(millis(policy, n), 1 << (n - 1), "after {n} failures");
         }
-        assert_eq!(millis(policy, 33), 4_294_967_295);
+        for n in (33..300).chain([u32::MAX - 1, u32::MAX]) {
+            assert_eq!(millis(policy, n), 4_294_967_295, "after {n} failures");
+        }
     }
 
     #[test]

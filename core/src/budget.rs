@@ -270,6 +270,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_an_answer_after_a_retry_is_kept() {
+        for (retries, answers) in [(3, 5), (2, 3), (7, 9), (1, 10)] {
+            let mut budget = budget(retries, answers, 100, 1);
+            drain(&mut budget, NOW);
+            // Each retry is spent as soon as it is earned.
+            let spent: usize = (0..900)
+                .map(|_| {
+                    budget.deposit();
+                    drain(&mut budget, NOW)
+                })
+                .sum();
+            assert_eq!(spent, 900 * usize::from(retries) / usize::from(answers), "{retries} in {answers}");
+        }
+    }
+
+    #[test]
     fn the_reserve_is_spent_once_and_refills_with_time() {
         let mut budget = budget(1, 2, 100, 10);
         assert_eq!(drain(&mut budget, NOW), 10);

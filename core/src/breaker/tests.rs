@@ -213,6 +213,21 @@ fn a_relapse_during_the_ramp_opens_on_less_evidence_and_for_longer() {
 }
 
 #[test]
+fn the_end_of_the_ramp_forgets_how_often_it_opened_and_not_its_beginning() {
+    let config = BreakerConfig { after_closing: AfterClosing::Ramp, ..CONFIG };
+    // 2 + 4 + … + 256 successes end the ramp.
+    for (successes, open_s) in [(509, 20), (510, 10)] {
+        let (mut breaker, _straggler) = half_open(config);
+        call(&mut breaker, LATER, Verdict::Success);
+        (0..successes).for_each(|_| call(&mut breaker, LATER, Verdict::Success));
+        (0..4).for_each(|_| call(&mut breaker, LATER, Verdict::Failure));
+        let BreakerState::Open { until, .. } = breaker.state() else { panic!("4 of the last 8 failed") };
+        let open = until.saturating_since(LATER).as_secs();
+        assert_eq!(open, open_s, "open for so many seconds after {successes} successes on the ramp");
+    }
+}
+
+#[test]
 fn slow_answers_raise_the_ramp_where_slowness_is_not_judged() {
     let config = BreakerConfig { after_closing: AfterClosing::Ramp, ..CONFIG };
     let (mut breaker, _straggler) = half_open(config);
