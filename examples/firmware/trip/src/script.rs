@@ -100,7 +100,7 @@ impl Script {
             14..16 => What::Throttled { seconds: self.draws.u32(RETRY_AFTER_S) },
             16..18 => What::Silence,
             // The same tiles each time they are asked for.
-            _ if tile.x().wrapping_add(tile.y()) % 5 == 0 => What::Nothing,
+            _ if tile.x().wrapping_add(tile.y()).is_multiple_of(5) => What::Nothing,
             _ => What::Tile { size: self.draws.u32(SIZE_BYTES) },
         }
     }
