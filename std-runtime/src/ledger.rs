@@ -63,6 +63,14 @@ impl Ledger {
         self.cancelled += tiles;
     }
 
+    /// Counts tiles that are given up without a report of their own, as of this kind.
+    pub fn give_up(&mut self, tiles: u64, kind: &'static str) {
+        self.failed += tiles;
+        if tiles > 0 {
+            *self.failed_by_kind.entry(kind).or_default() += tiles;
+        }
+    }
+
     /// Counts what came of one tile.
     pub fn record(&mut self, report: &TileReport) {
         match &report.outcome {
@@ -71,10 +79,7 @@ impl Ledger {
                 self.bytes += fetched.body.len() as u64;
             }
             TileOutcome::Empty => self.empty += 1,
-            TileOutcome::Failed(failure) => {
-                self.failed += 1;
-                *self.failed_by_kind.entry(failure.kind()).or_default() += 1;
-            }
+            TileOutcome::Failed(failure) => self.give_up(1, failure.kind()),
             TileOutcome::Cancelled => self.cancelled += 1,
         }
         let attempts = report.attempts.len() as u64;

@@ -20,11 +20,14 @@ pub enum Preset {
     Bulk,
     /// For public hosts: few at once, slow, patient.
     Polite,
+    /// For load tests of one's own servers: what is due is sent, once, whatever came of what was sent before. Only a server
+    /// that asks for a pause, or refuses access, is heeded.
+    Load,
 }
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Self; 3] = [Self::Ancestor, Self::Bulk, Self::Polite];
+    pub const ALL: [Self; 4] = [Self::Ancestor, Self::Bulk, Self::Polite, Self::Load];
 
     /// What it is called on the command line.
     #[must_use]
@@ -33,6 +36,7 @@ impl Preset {
             Self::Ancestor => "ancestor",
             Self::Bulk => "bulk",
             Self::Polite => "polite",
+            Self::Load => "load",
         }
     }
 
@@ -43,6 +47,7 @@ impl Preset {
             Self::Ancestor => (10, 10, 10),
             Self::Bulk => (2, 10, 50),
             Self::Polite => (1, 2, 6),
+            Self::Load => (100, 100, 100),
         }
     }
 
@@ -50,7 +55,7 @@ impl Preset {
     #[must_use]
     pub const fn attempt_timeout(self) -> Duration {
         match self {
-            Self::Ancestor | Self::Bulk => Duration::from_secs(10),
+            Self::Ancestor | Self::Bulk | Self::Load => Duration::from_secs(10),
             Self::Polite => Duration::from_secs(30),
         }
     }
@@ -62,6 +67,8 @@ impl Preset {
             Self::Ancestor => (3, 200, 2, Some(Duration::ZERO)),
             Self::Bulk => (9, 250, 20, None),
             Self::Polite => (4, 1_000, 60, None),
+            // The wait is for those who ask for retries.
+            Self::Load => (1, 200, 2, Some(Duration::ZERO)),
         };
         CallConfig {
             attempts,
@@ -96,7 +103,7 @@ impl Preset {
 
     const fn budget(self) -> Option<RetryBudgetConfig> {
         match self {
-            Self::Ancestor => None,
+            Self::Ancestor | Self::Load => None,
             Self::Bulk => Some(RetryBudgetConfig::DEFAULT),
             Self::Polite => Some(RetryBudgetConfig::POLITE),
         }
@@ -104,7 +111,7 @@ impl Preset {
 
     const fn rate(self) -> RateControl {
         match self {
-            Self::Ancestor => RateControl::Unlimited,
+            Self::Ancestor | Self::Load => RateControl::Unlimited,
             Self::Bulk => RateControl::Adaptive(AdaptiveRateConfig::DEFAULT),
             Self::Polite => RateControl::Adaptive(AdaptiveRateConfig {
                 kind: AdaptiveKind::Seeking { tolerance: 64 },
@@ -134,6 +141,7 @@ impl Preset {
                 ..BreakerConfig::DEFAULT
             },
             Self::Bulk | Self::Polite => BreakerConfig::DEFAULT,
+            Self::Load => BreakerConfig { mode: BreakerMode::ForcedClosed, ..BreakerConfig::DEFAULT },
         }
     }
 }
@@ -155,14 +163,16 @@ mod tests {
     #[test]
     fn the_presets_are_those_of_the_table() {
         let attempts = Preset::ALL.map(|preset| preset.call().attempts);
-        assert_eq!(attempts, [3, 9, 4]);
+        assert_eq!(attempts, [3, 9, 4, 1]);
         let timeouts = Preset::ALL.map(|preset| preset.attempt_timeout().as_secs());
-        assert_eq!(timeouts, [10, 10, 30]);
+        assert_eq!(timeouts, [10, 10, 30, 10]);
         let backoffs = Preset::ALL.map(|preset| {
             let BackoffConfig { base, cap, .. } = preset.call().backoff;
             (base.as_millis(), cap.as_secs())
         });
-        assert_eq!(backoffs, [(200, 2), (250, 20), (1_000, 60)]);
-        assert_eq!(Preset::ALL.map(Preset::concurrency), [(10, 10, 10), (2, 10, 50), (1, 2, 6)]);
+        assert_eq!(backoffs, [(200, 2), (250, 20), (1_000, 60), (200, 2)]);
+        let breaks = Preset::ALL.map(|preset| preset.gate().breaker.mode == BreakerMode::Enforce);
+        assert_eq!(breaks, [true, true, true, false], "a load test goes on whatever the server does");
+        assert_eq!(Preset::ALL.map(Preset::concurrency), [(10, 10, 10), (2, 10, 50), (1, 2, 6), (100, 100, 100)]);
     }
 }

@@ -30,6 +30,7 @@ use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
 use self::{
     route::{Ended, Shunned},
     slots::{Slot, Slots},
+    stream::Turn,
 };
 use crate::{
     clock::{Chance, SystemClock},
@@ -146,7 +147,27 @@ where
         tiles: impl Iterator<Item = TileId> + Send + 'static,
         deadline: Instant,
     ) -> TileStream {
-        stream::start(&self.shared, executor, tiles, deadline)
+        stream::start(&self.shared, executor, tiles.map(|tile| (Turn::WithRoom, tile)), deadline)
+    }
+
+    /// Fetches each tile at its own time, in ascending order, whatever became of those before it: an open loop. One that is
+    /// due while [`Fetcher::alive_max`] calls are alive is not sent, and counted by [`TileStream::not_sent`].
+    ///
+    /// For load tests. Work that has to be done wants [`Fetcher::stream`], which waits instead. [`TileReport::late`] says how
+    /// far behind its time a tile was begun.
+    pub fn stream_on_time(
+        &self,
+        executor: &Arc<Executor<'static>>,
+        tiles: impl Iterator<Item = (Instant, TileId)> + Send + 'static,
+        deadline: Instant,
+    ) -> TileStream {
+        stream::start(&self.shared, executor, tiles.map(|(at, tile)| (Turn::Due(at), tile)), deadline)
+    }
+
+    /// The most calls that a stream keeps alive: [`ALIVE_PER_SLOT`] for each attempt that may be in flight.
+    #[must_use]
+    pub fn alive_max(&self) -> usize {
+        self.shared.alive_max()
     }
 
     /// Fetches tiles and returns their reports in the order in which they were asked for, those that were not begun before
@@ -194,6 +215,10 @@ where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
+    fn alive_max(&self) -> usize {
+        self.slot_count * ALIVE_PER_SLOT
+    }
+
     /// A name for a run that no other run of the same seed has.
     fn next_run(&self) -> u32 {
         self.parts.chance.name(self.runs.fetch_add(1, Ordering::Relaxed))
@@ -289,6 +314,7 @@ const fn not_begun(id: CorrelationId, tile: TileId) -> TileReport {
         tile,
         outcome: TileOutcome::Cancelled,
         attempts: Vec::new(),
+        late: std::time::Duration::ZERO,
         queue_wait: std::time::Duration::ZERO,
         latency: std::time::Duration::ZERO,
     }

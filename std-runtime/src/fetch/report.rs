@@ -35,11 +35,21 @@ pub struct TileReport {
     pub outcome: TileOutcome,
     /// Every attempt, in order.
     pub attempts: Vec<Attempt>,
+    /// From when it was due to when it was asked for; zero where no time was set for it.
+    pub late: Duration,
     /// From being asked for to the first grant; to the end, where nothing was granted.
     pub queue_wait: Duration,
     /// From the first grant to the verified result, retries and the waits between them included; zero where nothing was
     /// granted.
     pub latency: Duration,
+}
+
+impl TileReport {
+    /// From when it was due, or asked for where no time was set, to its end: what somebody waited who wanted it then.
+    #[must_use]
+    pub fn since_due(&self) -> Duration {
+        self.late.saturating_add(self.queue_wait).saturating_add(self.latency)
+    }
 }
 
 /// The kind of failure of tiles that nobody asked for any more, because the host refuses access.

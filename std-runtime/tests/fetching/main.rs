@@ -2,6 +2,7 @@
 
 mod ends;
 mod many;
+mod on_time;
 mod stories;
 mod support;
 mod upstream;
