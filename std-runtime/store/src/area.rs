@@ -27,7 +27,7 @@ pub use corridor::{Corridor, CorridorError};
 pub use estimate::{ByteEstimate, SizeEstimate};
 use field::Field;
 use list::List;
-pub use list::ListError;
+pub use list::{ListError, Listed};
 pub use shard::{Shard, ShardError};
 use walk::Walk;
 pub use zooms::{ZoomError, ZoomSet};

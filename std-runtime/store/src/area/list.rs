@@ -46,24 +46,8 @@ impl List {
     pub(super) fn open(path: &Path) -> Result<Self, ListError> {
         let failed = |source| ListError::Io { list: path.to_owned(), source };
         let mut sorter = Sorter::new(&std::env::temp_dir());
-        let mut lines = BufReader::new(File::open(path).map_err(failed)?);
-        let mut line = Vec::new();
-        for number in 1.. {
-            line.clear();
-            let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(failed)?;
-            if read == 0 {
-                break;
-            }
-            let wrong = || ListError::Line { list: path.to_owned(), number };
-            if read as u64 == LINE_BYTES_MAX {
-                return Err(wrong());
-            }
-            let text = str::from_utf8(&line).map_err(|_| wrong())?;
-            let text = text.split_once('#').map_or(text, |(tile, _)| tile).trim();
-            if !text.is_empty() {
-                let id = tile(text).ok_or_else(wrong)?;
-                sorter.push(id.hilbert_id().to_be_bytes()).map_err(failed)?;
-            }
+        for tile in Listed::open(path)? {
+            sorter.push(tile?.hilbert_id().to_be_bytes()).map_err(failed)?;
         }
         let sorted = sorter.finish().map_err(failed)?;
         let mut starts = [sorted.count(); TileId::ZOOM_MAX as usize + 2];
@@ -97,6 +81,58 @@ impl std::fmt::Debug for List {
     }
 }
 
+/// The tiles of a list as they stand there: in the order of its lines, and as often.
+#[derive(Debug)]
+pub struct Listed {
+    path: PathBuf,
+    lines: BufReader<File>,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl Listed {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, ListError> {
+        let failed = |source| ListError::Io { list: path.to_owned(), source };
+        let lines = BufReader::new(File::open(path).map_err(failed)?);
+        Ok(Self { path: path.to_owned(), lines, line: Vec::new(), number: 0 })
+    }
+
+    /// The tile of the next line that has one.
+    fn read(&mut self) -> Result<Option<TileId>, ListError> {
+        let Self { path, lines, line, number } = self;
+        loop {
+            line.clear();
+            *number += 1;
+            let failed = |source| ListError::Io { list: path.clone(), source };
+            let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', line).map_err(failed)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            let wrong = || ListError::Line { list: path.clone(), number: *number };
+            if read as u64 == LINE_BYTES_MAX {
+                return Err(wrong());
+            }
+            let text = str::from_utf8(line).map_err(|_| wrong())?;
+            let text = text.split_once('#').map_or(text, |(tile, _)| tile).trim();
+            if !text.is_empty() {
+                return tile(text).ok_or_else(wrong).map(Some);
+            }
+        }
+    }
+}
+
+impl Iterator for Listed {
+    type Item = Result<TileId, ListError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
 fn tile(text: &str) -> Option<TileId> {
     let mut parts = text.split('/').map(str::trim);
     let tile = TileId::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
@@ -124,6 +160,18 @@ mod tests {
         assert_eq!(tiles(&area), [(0, 0, 0), (1, 0, 1), (1, 1, 1), (3, 4, 5)]);
         assert_eq!(area.count(), 4);
         assert_eq!(area.counts().collect::<Vec<_>>(), [(0, 1), (1, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn as_it_stands_a_list_keeps_its_order_and_what_comes_twice() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "3/4/5\n\n1/1/1 # home\n3/4/5\n0/0/0\n9/9").unwrap();
+        let mut listed = Listed::open(file.path()).unwrap();
+        let zooms: Vec<u8> = listed.by_ref().take(4).map(|tile| tile.unwrap().z()).collect();
+        assert_eq!(zooms, [3, 1, 3, 0]);
+        let wrong = listed.next().unwrap().unwrap_err();
+        assert!(matches!(wrong, ListError::Line { number: 6, .. }), "{wrong}");
+        assert!(listed.next().is_none());
     }
 
     #[test]
