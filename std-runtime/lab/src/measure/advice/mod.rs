@@ -180,9 +180,9 @@ impl Advice {
         };
         let recommendation = found.recommendation(&points, law.as_ref(), Interval::of(agreeing));
         let sentence = format!(
-            "{}; confidence {confidence}: {}.",
+            "{}; {}.",
             Said { recommendation: &recommendation, levels: &levels },
-            HowSure { agreement, law: law.as_ref() }
+            HowSure { confidence, agreement, law: law.as_ref() }
         );
         Self { recommendation, confidence, agreement, law, sentence }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::super::scaling::Law;
 use super::super::scaling::bootstrap::RESAMPLES;
 use super::super::text::{Micros, PerSecond, Percent};
-use super::{Level, Reason, Recommendation};
+use super::{Confidence, Level, Reason, Recommendation};
 
 /// The sentence up to how sure it is.
 pub(super) struct Said<'a> {
@@ -76,19 +76,25 @@ impl Said<'_> {
 }
 
 pub(super) struct HowSure<'a> {
+    pub(super) confidence: Confidence,
     pub(super) agreement: Option<f64>,
     pub(super) law: Option<&'a Law>,
 }
 
 impl fmt::Display for HowSure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "confidence {}: ", self.confidence)?;
         match self.law {
             Some(law) => write!(f, "the measurements follow {}", law.name())?,
             None => f.write_str("no law fits the measurements")?,
         }
         match self.agreement {
-            Some(share) => write!(f, " and {} of {RESAMPLES} resamplings of the repeats agree", Percent(share)),
-            None => f.write_str(" and there were no repeats to tell the spread"),
+            Some(share) => write!(f, " and {} of {RESAMPLES} resamplings of the repeats agree", Percent(share))?,
+            None => f.write_str(" and there were no repeats to tell the spread")?,
+        }
+        match self.confidence {
+            Confidence::High | Confidence::Medium => Ok(()),
+            Confidence::Low => f.write_str(", so measure again, with more repeats or while nothing else runs here"),
         }
     }
 }
