@@ -14,7 +14,7 @@ use crate::{
     bench,
     exit::{Exit, Fatal, HELP},
     fetch, log, mock,
-    output::Output,
+    output::{Output, Painted},
     replay,
     scheme::{Scheme, SchemeArgs},
     simulate, source, sweep, verify,
@@ -69,6 +69,9 @@ struct Logging {
     /// How log lines look
     #[arg(long, value_enum, default_value = "text", global = true)]
     log_format: log::Format,
+    /// When results are in colour
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", global = true)]
+    color: Painted,
 }
 
 /// A variable of the environment. What is not UTF-8 is no value of any of them: it is shown as far as it can be, and refused.
@@ -114,7 +117,8 @@ pub(crate) struct SourceArgs {
     /// Further attempts after the first, 0 to 254: attempts are one more than this [env: RETRIES]
     #[arg(long, value_name = "N", value_parser = retries)]
     pub(crate) retries: Option<u8>,
-    /// A fixed rate of attempts, as in 50/s or 600/m, instead of the preset's
+    /// A fixed rate of attempts, as in 50/s or 600/m, instead of the preset's: the gate holds back whatever is more. With the
+    /// --duration of a bench: how often a tile is due
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) rate: Option<Rate>,
     /// End after this time with what is done by then
@@ -159,6 +163,8 @@ pub(crate) enum PresetArg {
     Bulk,
     /// At most 4 a second and 6 at once; for public hosts
     Polite,
+    /// Up to 100 at once, one try each, no breaker; for load tests of servers that are yours
+    Load,
 }
 
 impl From<PresetArg> for Preset {
@@ -167,6 +173,7 @@ impl From<PresetArg> for Preset {
             PresetArg::Ancestor => Self::Ancestor,
             PresetArg::Bulk => Self::Bulk,
             PresetArg::Polite => Self::Polite,
+            PresetArg::Load => Self::Load,
         }
     }
 }
@@ -239,6 +246,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, output: &mut Output
         Ok(cli) => cli,
         Err(error) => return usage(&error, output),
     };
+    output.set_painted(cli.logging.color);
     log::start(cli.logging.log_format, cli.logging.verbose, cli.logging.quiet);
     let result = match cli.command {
         None => bench::run(&cli.bench, cli.logging.quiet, output),
@@ -291,7 +299,7 @@ fn timeout(value: &str) -> Result<Duration, String> {
     duration(value, TIMEOUT_MIN, TIMEOUT_MAX)
 }
 
-fn span(value: &str) -> Result<Duration, String> {
+pub(crate) fn span(value: &str) -> Result<Duration, String> {
     duration(value, Duration::from_millis(1), Duration::from_secs(30 * 86_400))
 }
 

@@ -1,9 +1,14 @@
-//! `tidegate bench`: a number of tiles, and what it took.
+//! `tidegate bench`: a number of tiles, and what it took; or tiles on schedule, and how long they made somebody wait.
+
+mod on_time;
+mod which;
 
 use clap::Args;
 use tidegate::config::Preset;
 use tidegate_core::TileId;
 use tidegate_lab::measure::requirement::Requirements;
+
+use self::{on_time::ScheduleArgs, which::WhichArgs};
 
 use crate::{
     args::{OutputFormat, SourceArgs},
@@ -14,18 +19,18 @@ use crate::{
     progress::{Progress, each},
     report::{Recorder, Run, failed_gates},
     source::Source,
-    tiles,
 };
 
 /// What a benchmark can be told.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// How many tiles, 1 to 10,000,000
-    #[arg(short = 'n', long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    tile_count: u64,
-    /// The deepest zoom that tiles are drawn from, 0 to 22
-    #[arg(long, value_name = "Z", default_value = "4", value_parser = clap::value_parser!(u8).range(0..=22))]
-    max_zoom: u8,
+    /// How many tiles, 1 to 10,000,000; 20 where absent, or all of a list
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    tile_count: Option<u64>,
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
     /// What has to hold, as in 'p99<200ms,success>99.9%', interactive, navigation or safety; ends with 99 where it does not
     #[arg(long, value_name = "CLAUSES")]
     require: Option<Requirements>,
@@ -38,35 +43,57 @@ pub(crate) struct BenchArgs {
 
 /// Runs the benchmark and prints its result.
 pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
-    let settings = args.source.settings(Preset::Ancestor)?;
-    if args.source.print_config {
-        return print_config::print(&settings, args.source.preset_origin(), output);
+    let mut flags = args.source.clone();
+    // A schedule sets its own pace; the gate is not to know of it.
+    let rate = if args.schedule.is_given() { flags.rate.take() } else { None };
+    let settings = flags.settings(if rate.is_some() { Preset::Load } else { Preset::Ancestor })?;
+    if flags.print_config {
+        return print_config::print(&settings, flags.preset_origin(), output);
     }
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("bench", &place.template)?;
-    let source = Source::open(&args.source, &settings, place)?;
-    let tiles = tiles::draw(args.tile_count, args.max_zoom, source.seed);
-    let mut run = measure(&source, tiles, quiet, output);
+    let source = Source::open(&flags, &settings, place)?;
+    let which = args.which.open(source.seed)?;
+    let traffic = args.schedule.traffic(rate, source.seed);
+    let wanted = traffic.map_or(args.tile_count.or(which.round).unwrap_or(TILES), |traffic| traffic.count());
+    let named = which.name.clone();
+    let mut run = match traffic {
+        Some(traffic) => on_time::measure(&source, which, traffic, quiet, output),
+        None => measure(&source, which.tiles.take(wanted as usize), wanted, quiet, output),
+    };
     if let Some(requirements) = &args.require {
         run.judge(requirements);
     }
-    let title = source.title(args.tile_count, &settings);
+    let title = source.title(run.requested(), named.as_deref(), &settings);
     source.close();
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
-    let exit = run.exit("see --help for the flags that give it more time or tries", output)?;
+    let exit = run.exit(if traffic.is_some() { ASK_LESS } else { TRY_HARDER }, output)?;
     // A gate is about runs that came to their end; where one was cut short, that is what has to be said.
     let gate = failed_gates(run.judged(), output);
     Ok(if matches!(exit, Exit::Complete | Exit::Incomplete) && gate == Exit::Gate { gate } else { exit })
 }
 
 /// Fetches the tiles and records what came of each.
-fn measure(source: &Source, tiles: Vec<TileId>, quiet: bool, output: &mut Output) -> Run {
-    let mut recorder = Recorder::start(source, tiles.len() as u64);
-    let mut progress = Progress::start(tiles.len() as u64, quiet);
-    let stream = each(source, tiles.into_iter(), Progress::interval(output), |report| {
+fn measure(
+    source: &Source,
+    tiles: impl Iterator<Item = TileId> + Send + 'static,
+    wanted: u64,
+    quiet: bool,
+    output: &mut Output,
+) -> Run {
+    let mut recorder = Recorder::start(source, wanted);
+    let mut progress = Progress::start(wanted, quiet);
+    let stream = each(source, tiles, Progress::interval(output), |report| {
         report.iter().for_each(|report| recorder.record(report));
         progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
     });
     progress.end(output);
     recorder.finish(source, &stream)
 }
+
+/// What helps where tiles were given up.
+const TRY_HARDER: &str = "see --help for the flags that give it more time or tries";
+/// The same where there is a schedule to keep.
+const ASK_LESS: &str = "ask for less with --rate, or let more be in flight with --max-concurrency";
+/// How many tiles where nobody says.
+const TILES: u64 = 20;

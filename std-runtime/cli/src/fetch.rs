@@ -89,7 +89,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
             }
         });
     let finished = sink.finish().err().map(Trouble::Sink);
-    let title = source.title(wanted, &settings);
+    let title = source.title(wanted, None, &settings);
     source.close();
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
     if let Some(letters) = &letters

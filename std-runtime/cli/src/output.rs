@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::ValueEnum;
+
 /// Where results and messages go: results to standard output, everything else to standard error.
 pub(crate) struct Output {
     results: Box<dyn Write>,
@@ -15,9 +17,19 @@ pub(crate) struct Output {
 impl Output {
     /// The terminal, or whatever the streams are redirected to.
     pub(crate) fn terminal() -> Self {
-        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let rewritable = io::stderr().is_terminal();
-        Self { results: Box::new(io::stdout()), messages: Box::new(io::stderr()), colour, rewritable }
+        Self { results: Box::new(io::stdout()), messages: Box::new(io::stderr()), colour: false, rewritable }
+    }
+
+    /// Decides whether results are painted. What was asked for on the command line wins over `NO_COLOR`.
+    pub(crate) fn set_painted(&mut self, when: Painted) {
+        self.colour = match when {
+            Painted::Always => true,
+            Painted::Never => false,
+            Painted::Auto => {
+                io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        };
     }
 
     /// Writes a line of the result.
@@ -61,6 +73,17 @@ impl Output {
     pub(crate) fn paint(&self, text: &str, colour: Colour) -> String {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", colour as u8) } else { text.to_owned() }
     }
+}
+
+/// When results are painted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Painted {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Into files and pipes, too
+    Always,
+    /// Not at all
+    Never,
 }
 
 /// How something that matters is shown.

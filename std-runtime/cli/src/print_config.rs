@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate::config::{Origin, Settings};
-use tidegate_core::{RateControl, backoff::BackoffConfig, rate::Rate};
+use tidegate_core::{RateControl, backoff::BackoffConfig, breaker::BreakerMode, rate::Rate};
 
 use crate::{
     exit::{Exit, Fatal},
@@ -38,10 +38,14 @@ fn lines(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<String> {
             budget.retries, budget.answers, budget.reserve, budget.reserve_refill
         )
     });
-    let opens = format!(
-        "{}/{} of the last {} calls, judged from {} on",
-        breaker.failed.part, breaker.failed.whole, breaker.window, breaker.calls_min
-    );
+    let opens = match breaker.mode {
+        BreakerMode::Enforce => format!(
+            "{}/{} of the last {} calls, judged from {} on",
+            breaker.failed.part, breaker.failed.whole, breaker.window, breaker.calls_min
+        ),
+        BreakerMode::ForcedClosed | BreakerMode::ObserveOnly => "never".to_owned(),
+        BreakerMode::ForcedOpen => "always".to_owned(),
+    };
     let patience = call.patience.map_or("to the deadline".to_owned(), |patience| format!("{patience:?}"));
     [
         ("preset", settings.preset.name().to_owned(), preset_origin),

@@ -20,12 +20,19 @@ pub(crate) struct Progress {
     wanted: u64,
     quiet: bool,
     started: Instant,
+    /// How long it takes, where that is known from the start.
+    span: Option<Duration>,
     shown: Option<Instant>,
 }
 
 impl Progress {
     pub(crate) fn start(wanted: u64, quiet: bool) -> Self {
-        Self { wanted, quiet, started: Instant::now(), shown: None }
+        Self { wanted, quiet, started: Instant::now(), span: None, shown: None }
+    }
+
+    /// It begins its last tile after that time.
+    pub(crate) fn ending_after(self, span: Duration) -> Self {
+        Self { span: Some(span), ..self }
     }
 
     /// How often it shows where things stand.
@@ -56,7 +63,10 @@ impl Progress {
         let done = ledger.accounted();
         let percent = done * 100 / self.wanted.max(1);
         let per_second = done as f64 / elapsed.as_secs_f64().max(0.001);
-        let left = (self.wanted.saturating_sub(done)) as f64 / per_second;
+        let left = match self.span {
+            Some(span) => span.saturating_sub(elapsed).as_secs_f64(),
+            None => self.wanted.saturating_sub(done) as f64 / per_second,
+        };
         // Before the first tile nobody knows.
         let eta = Duration::try_from_secs_f64(left.ceil()).map_or("?".to_owned(), |eta| format!("{}s", eta.as_secs()));
         let breaker = match status.breaker {
@@ -97,14 +107,23 @@ pub(crate) fn each(
     every: Duration,
     mut take: impl FnMut(Option<TileReport>),
 ) -> TileStream {
-    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles, source.deadline_at());
+    let stream = source.fetcher.stream(source.runtime.executor(), tiles, source.deadline_at());
+    follow(stream, every, |_stream, report| take(report))
+}
+
+/// The same of a stream that has begun, which is handed over each time, too.
+pub(crate) fn follow(
+    mut stream: TileStream,
+    every: Duration,
+    mut take: impl FnMut(&TileStream, Option<TileReport>),
+) -> TileStream {
     let mut ticks = smol::Timer::interval(every);
     smol::block_on(async {
         loop {
             let report = async { stream.next().await.map(Some) };
             let tick = async { ticks.next().await.map(|_| None) };
             let Some(event) = smol::future::or(report, tick).await else { break };
-            take(event);
+            take(&stream, event);
         }
     });
     stream
@@ -137,6 +156,15 @@ mod tests {
             line.starts_with("50/200 tiles 25% 10 t/s ETA 15s | retries 1000 | in flight 7/10 | breaker closed "),
             "{line}"
         );
+    }
+
+    #[test]
+    fn what_goes_by_a_schedule_ends_with_it_however_little_is_done() {
+        let progress = Progress::start(1_000, false).ending_after(Duration::from_secs(30));
+        let line = progress.line(&Ledger { fetched: 1, ..Ledger::default() }, STATUS, Duration::from_secs(12));
+        assert!(line.starts_with("1/1000 tiles 0% 0 t/s ETA 18s |"), "{line}");
+        let line = progress.line(&Ledger::default(), STATUS, Duration::from_secs(31));
+        assert!(line.contains(" ETA 0s |"), "{line}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
         });
     let finished = sink.finish().err().map(Trouble::Sink);
     let left = lock(&book).close();
-    let title = source.title(wanted, &settings);
+    let title = source.title(wanted, None, &settings);
     source.close();
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
     if let Some(trouble) = trouble.or(finished) {

@@ -110,7 +110,7 @@ impl Source {
     }
 
     /// What is fetched from where, and how hard it is tried.
-    pub(crate) fn title(&self, tiles: u64, settings: &Settings) -> Vec<String> {
+    pub(crate) fn title(&self, tiles: u64, which: Option<&str>, settings: &Settings) -> Vec<String> {
         let first = name(&self.template, self.embedded.as_ref());
         let from = match self.fetcher.upstreams().count() - 1 {
             0 => first,
@@ -119,7 +119,7 @@ impl Source {
         };
         let Settings { max_concurrency, attempts, preset, .. } = settings;
         let mut title = vec![
-            format!("{tiles} tiles from {from}"),
+            format!("{tiles} tiles{} from {from}", which.map(|which| format!(" {which}")).unwrap_or_default()),
             format!(
                 "at most {} at once, {} attempts each, preset {}, seed {}",
                 max_concurrency.value,

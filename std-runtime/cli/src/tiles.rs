@@ -4,15 +4,20 @@ use tidegate_core::TileId;
 
 /// So many tiles of the whole world, every one of it once before any comes twice, in an order that the seed decides.
 pub(crate) fn draw(count: u64, max_zoom: u8, seed: u64) -> Vec<TileId> {
+    world(max_zoom, seed).take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
+}
+
+/// The same without end.
+pub(crate) fn world(max_zoom: u8, seed: u64) -> Box<dyn Iterator<Item = TileId> + Send> {
     let mut chance = fastrand::Rng::with_seed(seed);
     // All tiles of the zooms are shuffled where that is few; where it is many, a draw hardly ever repeats itself.
     let all: u64 = (0..=max_zoom).map(|zoom| 1u64 << (2 * zoom)).sum();
     if all > SHUFFLED_MAX {
-        return (0..count).filter_map(|_| TileId::from_hilbert_id(chance.u64(0..all)).ok()).collect();
+        return Box::new((0..).filter_map(move |_: u64| TileId::from_hilbert_id(chance.u64(0..all)).ok()));
     }
     let mut world: Vec<TileId> = (0..all).filter_map(|id| TileId::from_hilbert_id(id).ok()).collect();
     chance.shuffle(&mut world);
-    world.iter().copied().cycle().take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
+    Box::new(world.into_iter().cycle())
 }
 
 /// Zoom 0 to 8.

@@ -10,10 +10,12 @@ use tidegate::{
 };
 use tidegate_lab::measure::{percentile::Summary, requirement::Judgement};
 
+use super::open_loop::OnTime;
+
 /// Latencies as they come in, in microseconds.
 #[derive(Debug)]
 pub(super) struct Samples {
-    chance: fastrand::Rng,
+    pub(super) chance: fastrand::Rng,
     tiles_us: Reservoir,
     failed_us: Reservoir,
     attempts_us: Reservoir,
@@ -23,13 +25,13 @@ pub(super) struct Samples {
 /// All of what comes in up to [`SAMPLES_MAX`], and beyond that a fair sample of it (Vitter's algorithm R): a fetch may run
 /// for weeks.
 #[derive(Debug, Default)]
-struct Reservoir {
+pub(super) struct Reservoir {
     seen: u64,
-    kept: Vec<u64>,
+    pub(super) kept: Vec<u64>,
 }
 
 impl Reservoir {
-    fn push(&mut self, value: u64, chance: &mut fastrand::Rng) {
+    pub(super) fn push(&mut self, value: u64, chance: &mut fastrand::Rng) {
         self.seen += 1;
         if self.kept.len() < SAMPLES_MAX {
             self.kept.push(value);
@@ -80,10 +82,12 @@ pub(super) struct Metrics {
     pub(super) status: Status,
     /// Latencies of tiles, sorted.
     pub(super) tiles_us: Vec<u64>,
+    /// Where there was a schedule.
+    pub(super) on_time: Option<OnTime>,
 }
 
 impl Metrics {
-    pub(super) fn new(mut samples: Samples, wall: Duration, status: Status) -> Self {
+    pub(super) fn new(mut samples: Samples, wall: Duration, status: Status, on_time: Option<OnTime>) -> Self {
         Self {
             wall,
             tiles: Summary::of(&mut samples.tiles_us.kept),
@@ -92,7 +96,13 @@ impl Metrics {
             queue: Summary::of(&mut samples.queue_us.kept),
             status,
             tiles_us: samples.tiles_us.kept,
+            on_time,
         }
+    }
+
+    /// What somebody waited: counted from when a tile was due, where there was a schedule.
+    pub(super) fn waited(&self) -> &Summary {
+        self.on_time.as_ref().map_or(&self.tiles, |on_time| &on_time.since_due)
     }
 
     /// Tiles that came to a good end, per second.
@@ -102,7 +112,7 @@ impl Metrics {
 
     pub(super) fn to_json(&self, ledger: &Ledger, seed: u64, judged: &[Judgement]) -> String {
         let Status { opened, half_opened, closed, limit, interval, in_flight_max, .. } = self.status;
-        let document = json!({
+        let mut document = json!({
             "seed": seed,
             "wall_seconds": self.wall.as_secs_f64(),
             "metrics": {
@@ -132,6 +142,9 @@ impl Metrics {
             "limit": limit,
             "interval_seconds": interval.as_secs_f64(),
         });
+        if let Some(on_time) = &self.on_time {
+            document["open_loop"] = on_time.to_json(&self.tiles);
+        }
         format!("{document:#}")
     }
 }

@@ -1,6 +1,7 @@
 //! What came of a run: one form for every command, for people and for programs.
 
 mod metrics;
+mod open_loop;
 pub(crate) mod text;
 
 use std::{io, time::Duration};
@@ -21,11 +22,13 @@ use crate::{
 };
 pub(crate) use metrics::micros;
 use metrics::{Metrics, Samples};
+pub(crate) use open_loop::OpenLoop;
 
 /// Takes down what comes in while a command runs.
 pub(crate) struct Recorder {
     started: Instant,
     samples: Samples,
+    open_loop: Option<OpenLoop>,
     /// What is known so far.
     pub(crate) ledger: Ledger,
 }
@@ -35,21 +38,40 @@ impl Recorder {
     pub(crate) fn start(source: &Source, requested: u64) -> Self {
         let mut ledger = Ledger::default();
         ledger.request(requested);
-        Self { started: source.now(), samples: Samples::from_seed(source.seed), ledger }
+        Self { started: source.now(), samples: Samples::from_seed(source.seed), open_loop: None, ledger }
+    }
+
+    /// The same of a run on schedule, of which nobody knows beforehand how much there will be to account for.
+    pub(crate) fn on_schedule(self, open_loop: OpenLoop) -> Self {
+        Self { open_loop: Some(open_loop), ..self }
     }
 
     /// Takes one report down.
     pub(crate) fn record(&mut self, report: &TileReport) {
         self.ledger.record(report);
         self.samples.record(report);
+        if let Some(open_loop) = &mut self.open_loop {
+            open_loop.record(report, &mut self.samples.chance);
+        }
+    }
+
+    /// Takes down how many were due and not sent, so far: asked for, and given up.
+    pub(crate) fn not_sent(&mut self, so_far: u64) {
+        if let Some(open_loop) = &mut self.open_loop {
+            let further = so_far.saturating_sub(open_loop.not_sent);
+            open_loop.not_sent = so_far;
+            self.ledger.request(further);
+            self.ledger.give_up(further, "not sent");
+        }
     }
 
     /// Closes the book at the end of `stream`: what it did not begin, and nobody found elsewhere, is cancelled.
     pub(crate) fn finish(mut self, source: &Source, stream: &TileStream) -> Run {
         let wall = source.now().saturating_since(self.started).max(Duration::from_nanos(1));
-        let taken_up = stream.begun() + self.ledger.revalidated;
+        let taken_up = stream.begun() + stream.not_sent() + self.ledger.revalidated;
         self.ledger.cancel(self.ledger.requested.saturating_sub(taken_up));
-        let metrics = Metrics::new(self.samples, wall, source.fetcher.upstream().status());
+        let on_time = self.open_loop.map(|open_loop| open_loop.finish(self.ledger.requested));
+        let metrics = Metrics::new(self.samples, wall, source.fetcher.upstream().status(), on_time);
         Run {
             seed: source.seed,
             metrics,
@@ -74,11 +96,16 @@ impl Run {
     pub(crate) fn judge(&mut self, requirements: &Requirements) {
         let Ledger { fetched, revalidated, empty, requested, .. } = self.ledger;
         self.judged = requirements.judge(&Measured {
-            latency: &self.metrics.tiles,
+            latency: self.metrics.waited(),
             succeeded: fetched + revalidated + empty,
             requested,
             per_second: Some(self.metrics.per_second(&self.ledger)),
         });
+    }
+
+    /// How many tiles were asked for.
+    pub(crate) const fn requested(&self) -> u64 {
+        self.ledger.requested
     }
 
     /// What became of the requirements, if there were any.

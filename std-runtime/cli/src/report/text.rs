@@ -9,7 +9,7 @@ use tidegate_lab::measure::{
     text::{Micros, PerSecond, Percent},
 };
 
-use super::Run;
+use super::{Run, open_loop::OnTime};
 use crate::output::{Colour, Output, bytes};
 
 pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<String> {
@@ -38,6 +38,9 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
     row("  that went wrong", with_kinds(&ledger.faults_by_kind));
     let rate = PerSecond(metrics.per_second(ledger));
     row("throughput", format!("{rate} over {}", Micros(metrics.wall.as_micros() as u64)));
+    for (name, value) in metrics.on_time.iter().flat_map(OnTime::rows) {
+        row(name, value);
+    }
     row("received", bytes(ledger.bytes));
     row("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit));
     row(
@@ -49,6 +52,9 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
     );
     lines.push(String::new());
     lines.push(format!("  {:<22}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}", "", "p50", "p90", "p95", "p99", "max", "mean"));
+    if let Some(on_time) = &metrics.on_time {
+        lines.push(percentiles("since tiles were due", &on_time.since_due));
+    }
     lines.push(percentiles("tile latency", &metrics.tiles));
     lines.push(percentiles("attempt latency", &metrics.attempts));
     lines.push(percentiles("queue wait", &metrics.queue));
@@ -56,7 +62,10 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
         lines.push(percentiles("latency of the failed", &metrics.failed));
     }
     lines.push("  tile latency: first grant to verified result. ~ few samples, – too few".to_owned());
-    lines.extend(bars(&metrics.tiles_us));
+    if let Some(on_time) = &metrics.on_time {
+        lines.push(format!("  {}", on_time.meaning(&metrics.tiles)));
+    }
+    lines.extend(bars(metrics.on_time.as_ref().map_or(&metrics.tiles_us, |on_time| &on_time.since_due_us)));
     lines.extend(gates(&run.judged, output));
     lines
 }

@@ -17,6 +17,18 @@ fn without_a_flag_there_is_a_result() {
     assert!(!text.contains('\x1b'), "colours are for terminals");
 }
 
+#[test]
+fn colour_is_for_terminals_or_for_who_asks_for_it() {
+    let painted = |flags: &[&str], no_color: &str| {
+        let output = tidegate(&[&["bench", "-n", "1"], flags].concat()).env("NO_COLOR", no_color).output();
+        stdout(&output.expect("the command starts")).contains("\x1b[")
+    };
+    assert!(!painted(&[], ""), "standard output is no terminal here");
+    assert!(painted(&["--color", "always"], ""));
+    assert!(painted(&["--color", "always"], "1"), "a flag wins over the environment");
+    assert!(!painted(&["--color", "never"], ""));
+}
+
 /// The keys that other programs may rely on.
 pub(crate) fn assert_stable_metrics(document: &Value) {
     let metrics = document["metrics"].as_object().expect("metrics on the top level");

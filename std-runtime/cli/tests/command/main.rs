@@ -9,6 +9,7 @@ mod health;
 mod interrupt;
 mod logs;
 mod mirrors;
+mod open_loop;
 mod replay;
 mod simulate;
 mod support;
