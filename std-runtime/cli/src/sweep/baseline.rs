@@ -39,8 +39,8 @@ impl Sweep<'_> {
             match fault {
                 None => ledger.fetched += 1,
                 Some(fault) => {
-                    ledger.failed += 1;
-                    *ledger.failed_by_kind.entry(fault.kind()).or_default() += 1;
+                    ledger.give_up(1, fault.kind());
+                    *ledger.faults_by_kind.entry(fault.kind()).or_default() += 1;
                 }
             }
             let at = Instant::ORIGIN.saturating_add(now.saturating_since(started));

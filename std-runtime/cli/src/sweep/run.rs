@@ -1,5 +1,7 @@
 //! One run of a sweep: so many in flight, from the first tile to the last.
 
+use std::collections::BTreeMap;
+
 use tidegate::{
     fetch::{TileOutcome, TileReport},
     ledger::Ledger,
@@ -107,11 +109,16 @@ fn measured(concurrency: u32, ledger: &Ledger, mut done: Vec<Done>) -> Run {
         queue_waits_us: steady.samples.iter().map(|tile| tile.queue_wait_us).collect(),
         per_second: steady.per_second().map_or(0.0, |per_second| per_second * share),
         requested: ledger.requested,
-        failed: ledger.failed_by_kind.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+        failed: named(&ledger.failed_by_kind),
+        faults: named(&ledger.faults_by_kind),
         attempts: ledger.attempts,
         retries: ledger.retries,
         ..Run::default()
     }
+}
+
+fn named(counts: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    counts.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
 }
 
 impl Done {

@@ -1,5 +1,7 @@
 //! A sweep for people.
 
+use std::collections::BTreeMap;
+
 use tidegate_lab::{
     measure::{
         histogram::Row,
@@ -24,10 +26,7 @@ pub(super) fn lines(report: &SweepReport, judged: Option<u32>, output: &Output) 
         if level.failed > 0 { output.paint(&line, Colour::Yellow) } else { line }
     }));
     lines.push("  latency: first grant to verified result. ~ few samples, – too few".to_owned());
-    for level in report.levels.iter().filter(|level| level.failed > 0) {
-        let kinds: Vec<String> = level.failed_by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        lines.push(format!("  failed at {}: {}", level.concurrency, kinds.join(", ")));
-    }
+    lines.extend(report.levels.iter().flat_map(errors));
     lines.extend(distribution(report, judged));
     lines.push(String::new());
     lines.extend(fits(report, output));
@@ -54,7 +53,7 @@ const HEADINGS: [&str; 13] = [
 ];
 
 fn row(cells: &[String; 13]) -> String {
-    let widths = [9, 8, 11, 9, 9, 10, 10, 7, 8, 7, 6, 8, 5];
+    let widths = [9, 7, 10, 9, 9, 9, 9, 7, 7, 6, 5, 7, 5];
     let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:>width$}"));
     format!("  {}", cells.collect::<Vec<_>>().join(" "))
 }
@@ -78,6 +77,17 @@ fn cells(name: String, level: &LevelReport) -> [String; 13] {
         or_dash(held.threads_max.map(grouped)),
         or_dash(held.descriptors_max.map(grouped)),
     ]
+}
+
+/// What went wrong at a level, in attempts and in the end.
+fn errors(level: &LevelReport) -> impl Iterator<Item = String> {
+    let listed = |counts: &BTreeMap<String, u64>| {
+        counts.iter().map(|(kind, count)| format!("{} {kind}", grouped(*count))).collect::<Vec<_>>().join(", ")
+    };
+    [("attempts that went wrong", &level.faults_by_kind), ("tiles given up", &level.failed_by_kind)]
+        .into_iter()
+        .filter(|(_, counts)| !counts.is_empty())
+        .map(move |(what, counts)| format!("  {what} at {}: {}", level.concurrency, listed(counts)))
 }
 
 fn distribution(report: &SweepReport, judged: Option<u32>) -> Vec<String> {

@@ -25,6 +25,7 @@ fn everything_that_is_due_is_sent_and_reaches_the_server() {
     let open = &document["open_loop"];
     assert_eq!((&open["due"], &open["sent"], &open["not_sent"]), (&30.into(), &30.into(), &0.into()), "{open:#}");
     assert_eq!((&open["traffic"], &open["arrivals"]), (&"steady".into(), &"even".into()));
+    assert_eq!(open["alive_max"], 400, "four for each that may be in flight");
     assert_eq!((open["rate_per_second"].as_f64(), open["duration_seconds"].as_f64()), (Some(100.0), Some(0.3)));
     assert_eq!(document["metrics"]["attempts"], stats.received, "one try each: {document:#} {stats:?}");
     assert!(document["wall_seconds"].as_f64() >= Some(0.29), "the last one is due after 290 ms: {document:#}");

@@ -22,7 +22,9 @@ fn a_sweep_finds_the_workers_of_the_server_and_says_so_in_every_form() {
 
     let advice = &document["advice"];
     let best = advice["recommendation"]["concurrency"].as_u64();
-    assert!(best.is_some_and(|best| (3..=6).contains(&best)), "{advice:#}");
+    // Where something else keeps the machine busy it may be unsure, but not sure of something else.
+    let is_found = best.is_some_and(|best| (3..=6).contains(&best));
+    assert!(is_found || advice["confidence"] == "low", "{advice:#}");
     for law in ["usl", "amdahl"] {
         assert!(document[law]["lambda"].as_f64().is_some_and(|rate| rate > 0.0), "{law} of {document:#}");
     }
@@ -60,6 +62,21 @@ fn people_get_a_table_and_the_advice_last() {
     let last = text.lines().last().expect("a line");
     assert!(last.contains("still rises") || last.contains("still rose") || last.contains("not yet"), "{last}");
     assert!(!text.contains('\x1b'), "colours are for terminals");
+}
+
+#[test]
+fn errors_are_told_by_kind_even_where_a_retry_made_up_for_them() {
+    let flags = ["--fault", "503=30%", "--levels", "4", "--repeats", "1", "-n", "80", "--retries", "9", "--seed", "3"];
+    let document = json(&run(&[&["sweep", "--output-format", "json", "--preset", "bulk"], &flags[..]].concat()));
+    let level = &document["levels"][0];
+    let count = |name: &str| level[name].as_u64().unwrap_or_else(|| panic!("{name} in {level:#}"));
+    let faults = level["faults_by_kind"]["status 503"].as_u64().unwrap_or(0);
+    assert!(faults > 0 && faults == count("retries") + count("failed"), "{level:#}");
+    assert_eq!(count("attempts"), count("requested") + count("retries"));
+    let text = stdout(&run(&[&["sweep", "--preset", "bulk"], &flags[..]].concat()));
+    assert!(text.contains("attempts that went wrong at 4: ") && text.contains("status 503"), "{text}");
+    let widest = text.lines().take_while(|line| !line.contains("USL")).map(|line| line.chars().count()).max();
+    assert!(widest <= Some(120), "{widest:?} columns are more than a terminal has");
 }
 
 #[test]

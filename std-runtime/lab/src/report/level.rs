@@ -23,6 +23,8 @@ pub struct Run {
     pub requested: u64,
     /// How many failed for good, by kind.
     pub failed: BTreeMap<String, u64>,
+    /// How many attempts went wrong, by kind, whether or not the tile came in the end.
+    pub faults: BTreeMap<String, u64>,
     /// Attempts made, first ones and retries.
     pub attempts: u64,
     /// Attempts that were retries.
@@ -79,6 +81,8 @@ pub struct LevelReport {
     pub failed: u64,
     /// The same by kind.
     pub failed_by_kind: BTreeMap<String, u64>,
+    /// Attempts that went wrong, by kind, whether or not the tile came in the end.
+    pub faults_by_kind: BTreeMap<String, u64>,
     /// Attempts made.
     pub attempts: u64,
     /// Attempts that were retries.
@@ -128,11 +132,7 @@ impl LevelReport {
         };
         let total = |value: fn(&Run) -> u64| runs.iter().map(|run| value(run)).fold(0, u64::saturating_add);
         let repeats: Vec<f64> = runs.iter().map(|run| run.per_second).collect();
-        let mut failed_by_kind: BTreeMap<String, u64> = BTreeMap::new();
-        for (kind, count) in runs.iter().flat_map(|run| &run.failed) {
-            let sum = failed_by_kind.entry(kind.clone()).or_insert(0);
-            *sum = sum.saturating_add(*count);
-        }
+        let failed_by_kind = added(runs.iter().map(|run| &run.failed));
         let observed: Vec<Observed> = runs.iter().filter_map(|run| run.in_flight).collect();
         let mut latencies = all(|run| &run.latencies_us);
         let latency_ms = Summary::of(&mut latencies);
@@ -145,6 +145,7 @@ impl LevelReport {
             requested: total(|run| run.requested),
             failed: failed_by_kind.values().copied().fold(0, u64::saturating_add),
             failed_by_kind,
+            faults_by_kind: added(runs.iter().map(|run| &run.faults)),
             attempts: total(|run| run.attempts),
             retries: total(|run| run.retries),
             resources: runs.iter().map(|run| run.resources).reduce(Resources::and).unwrap_or_default(),
@@ -179,6 +180,16 @@ impl Distribution {
         let bin = |(bin, count)| Bin { from_ms: edge(bin), to_ms: edge(bin + 1), count };
         Self { bins: counts.into_iter().map(bin).collect() }
     }
+}
+
+/// The counts of all runs together.
+fn added<'a>(runs: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    for (kind, count) in runs.flatten() {
+        let sum = sums.entry(kind.clone()).or_insert(0);
+        *sum = sum.saturating_add(*count);
+    }
+    sums
 }
 
 /// Each bin is 4.4 % wide.

@@ -1,5 +1,7 @@
 //! The sweep as a page: what to do, the curves, the levels, the fits, the time line.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::level::{LevelReport, Resources, Throughput};
 use super::page::{Block, Column, Page, Section, Table};
 use super::sweep::{Fitted, FittedUsl, Intervals, SweepReport};
@@ -64,17 +66,27 @@ impl SweepReport {
         let cost = Table::of_numbers(
             "What it took: the wait for a permit, attempts, and the whole process's share of the machine",
             Column::number("in flight"),
-            &["queue p50", "queue p95", "requested", "attempts", "CPU s", "memory MiB", "threads", "descriptors"],
+            &[
+                "queue p50",
+                "queue p95",
+                "queue p99",
+                "requested",
+                "attempts",
+                "CPU s",
+                "memory MiB",
+                "threads",
+                "descriptors",
+            ],
             rows(cost_row),
         );
         let mut blocks = vec![Block::Table(speed), Block::Table(cost)];
-        let failures: Vec<Vec<String>> = self.levels.iter().flat_map(failure_rows).collect();
-        if !failures.is_empty() {
+        let errors: Vec<Vec<String>> = self.levels.iter().flat_map(error_rows).collect();
+        if !errors.is_empty() {
             blocks.push(Block::Table(Table::of_numbers(
-                "What failed for good",
+                "What went wrong: in how many attempts, and for how many tiles in the end",
                 Column::text("kind"),
-                &["in flight", "count", "share of requests"],
-                failures,
+                &["in flight", "attempts", "share of attempts", "tiles", "share of tiles"],
+                errors,
             )));
         }
         if self.little.is_some() {
@@ -214,6 +226,7 @@ fn cost_row(name: String, level: &LevelReport) -> Vec<String> {
         name,
         level.queue_wait_ms.p50.to_string(),
         level.queue_wait_ms.p95.to_string(),
+        level.queue_wait_ms.p99.to_string(),
         grouped(level.requested),
         grouped(level.attempts),
         or_dash(cpu_seconds.map(three_digits)),
@@ -223,12 +236,19 @@ fn cost_row(name: String, level: &LevelReport) -> Vec<String> {
     ]
 }
 
-fn failure_rows(level: &LevelReport) -> Vec<Vec<String>> {
-    let row = |(kind, &count): (&String, &u64)| {
-        let share = Percent(count as f64 / level.requested.max(1) as f64);
-        vec![kind.clone(), level.concurrency.to_string(), grouped(count), share.to_string()]
+/// A row for each kind of error of a level. Some have no attempt: nothing was sent.
+fn error_rows(level: &LevelReport) -> Vec<Vec<String>> {
+    let kinds: BTreeSet<&String> = level.faults_by_kind.keys().chain(level.failed_by_kind.keys()).collect();
+    let row = |kind: &String| {
+        let of = |counts: &BTreeMap<String, u64>, whole: u64| {
+            let count = counts.get(kind).copied().unwrap_or(0);
+            [grouped(count), Percent(count as f64 / whole.max(1) as f64).to_string()]
+        };
+        let attempts = of(&level.faults_by_kind, level.attempts);
+        let tiles = of(&level.failed_by_kind, level.requested);
+        [kind.clone(), level.concurrency.to_string()].into_iter().chain(attempts).chain(tiles).collect()
     };
-    level.failed_by_kind.iter().map(row).collect()
+    kinds.into_iter().map(row).collect()
 }
 
 fn little_row(level: &LevelReport) -> Option<Vec<String>> {

@@ -46,17 +46,17 @@ fn run(concurrency: u32, rng: &mut fastrand::Rng) -> Run {
     let latencies_us: Vec<u64> = (0..count).map(|_| latency()).collect();
     let permit_time_us = latencies_us.iter().sum();
     let elapsed_us = permit_time_us / u64::from(concurrency);
-    let failed = if concurrency == 50 {
-        [("timeout".to_owned(), 2), ("status 503".to_owned(), 1)].into()
-    } else {
-        BTreeMap::new()
+    let kinds = |timeouts, refusals| match concurrency {
+        50 => [("timeout".to_owned(), timeouts), ("status 503".to_owned(), refusals)].into(),
+        _ => BTreeMap::new(),
     };
     Run {
         concurrency,
         queue_waits_us: (0..count).map(|_| u64::from(rng.u32(..900))).collect(),
         per_second,
         requested: count,
-        failed,
+        failed: kinds(2, 1),
+        faults: kinds(6, 2),
         attempts: count + u64::from(concurrency / 10),
         retries: u64::from(concurrency / 10),
         resources: Resources {
@@ -320,6 +320,7 @@ fn repeats_are_put_together() {
     let last = &report.levels[4];
     assert_eq!((last.samples, last.requested, last.failed, last.retries), (2_000, 2_000, 15, 25));
     assert_eq!(last.failed_by_kind, [("status 503".to_owned(), 5), ("timeout".to_owned(), 10)].into());
+    assert_eq!(last.faults_by_kind, [("status 503".to_owned(), 10), ("timeout".to_owned(), 30)].into());
     assert_eq!(last.distribution.bins.iter().map(|bin| bin.count).sum::<u64>(), 2_000);
     assert_eq!((last.resources.cpu_seconds, last.resources.threads_max), (Some(0.8), Some(53)));
     let Throughput { median: Some(median), min: Some(min), max: Some(max), repeats } = &last.per_second else {
