@@ -18,11 +18,11 @@ pub struct Ledger {
     pub requested: u64,
     /// Tiles that were fetched and verified.
     pub fetched: u64,
-    /// Tiles that were already there and still valid (304, or found on disk).
+    /// Tiles that were already there and still valid: within their time, unchanged (304), or found in the archive.
     pub revalidated: u64,
     /// Tiles served from before, past their time.
     pub stale: u64,
-    /// Tiles made from a parent.
+    /// Tiles that a kept parent stands in for.
     pub from_parent: u64,
     /// Tiles of which the server said that there is nothing.
     pub empty: u64,
@@ -36,7 +36,11 @@ pub struct Ledger {
     pub retries: u64,
     /// Bytes of the tiles fetched, as sent.
     pub bytes: u64,
-    /// Tiles given up, by kind.
+    /// Requests that the cache made unnecessary.
+    pub requests_saved: u64,
+    /// Bytes that were not sent again, because they were kept.
+    pub bytes_saved: u64,
+    /// Tiles given up, by kind; those that a parent stands in for are not among them.
     pub failed_by_kind: BTreeMap<&'static str, u64>,
     /// Attempts that went wrong, by kind, whether or not the tile came in the end.
     pub faults_by_kind: BTreeMap<&'static str, u64>,
@@ -78,15 +82,32 @@ impl Ledger {
                 self.fetched += 1;
                 self.bytes += fetched.body.len() as u64;
             }
+            TileOutcome::Revalidated { .. } => self.revalidated += 1,
+            TileOutcome::Stale { .. } => self.stale += 1,
+            TileOutcome::FromParent { .. } => self.from_parent += 1,
             TileOutcome::Empty => self.empty += 1,
             TileOutcome::Failed(failure) => self.give_up(1, failure.kind()),
             TileOutcome::Cancelled => self.cancelled += 1,
         }
+        self.requests_saved += report.saved.requests;
+        self.bytes_saved += report.saved.bytes;
         let attempts = report.attempts.len() as u64;
         self.attempts += attempts;
         self.retries += attempts.saturating_sub(1);
         for fault in report.attempts.iter().filter_map(|attempt| attempt.fault) {
             *self.faults_by_kind.entry(fault.kind()).or_default() += 1;
+        }
+    }
+
+    /// Adds the attempts of tiles that were asked for after they had been handed over and counted. They are no tiles of their
+    /// own here.
+    pub fn add_attempts(&mut self, refreshed: &Self) {
+        self.attempts += refreshed.attempts;
+        self.retries += refreshed.retries;
+        self.bytes += refreshed.bytes;
+        self.bytes_saved += refreshed.bytes_saved;
+        for (kind, count) in &refreshed.faults_by_kind {
+            *self.faults_by_kind.entry(kind).or_default() += count;
         }
     }
 

@@ -12,6 +12,7 @@ use self::{on_time::ScheduleArgs, which::WhichArgs};
 
 use crate::{
     args::{OutputFormat, SourceArgs},
+    cache::CacheArgs,
     exit::{Exit, Fatal},
     guard,
     output::Output,
@@ -39,10 +40,13 @@ pub(crate) struct BenchArgs {
     output_format: OutputFormat,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// Runs the benchmark and prints its result.
 pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
+    args.cache.check(&args.source)?;
     let mut flags = args.source.clone();
     // A schedule sets its own pace; the gate is not to know of it.
     let rate = if args.schedule.is_given() { flags.rate.take() } else { None };
@@ -52,7 +56,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     }
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("bench", &place.template)?;
-    let source = Source::open(&flags, &settings, place)?;
+    let source = Source::open(&flags, &args.cache, &settings, place)?;
     let which = args.which.open(source.seed)?;
     let traffic = args.schedule.traffic(rate, source.seed);
     let wanted = traffic.map_or(args.tile_count.or(which.round).unwrap_or(TILES), |traffic| traffic.count());

@@ -8,12 +8,13 @@ mod work;
 use std::iter;
 
 use clap::Args;
-use tidegate::{config::Preset, fetch::TileOutcome};
+use tidegate::config::Preset;
 use tidegate_core::TileId;
 use tidegate_store::area::Tiles;
 
 use crate::{
     args::{OutputFormat, SourceArgs},
+    cache::CacheArgs,
     exit::{Exit, Fatal},
     guard,
     letters::{LetterArgs, letter},
@@ -45,10 +46,13 @@ pub(crate) struct FetchArgs {
     output_format: OutputFormat,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// Fetches the area and prints what came of it.
 pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
+    args.cache.check(&args.source)?;
     let (settings, metadata) = args.source.described(Preset::Bulk)?;
     if args.source.print_config {
         return print_config::print(&settings, args.source.preset_origin(), output);
@@ -64,7 +68,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         if args.sample == 0 {
             return dry_run::print(&area, None, args.output_format, output);
         }
-        let source = Source::open(&args.source, &settings, place)?;
+        let source = Source::open(&args.source, &args.cache, &settings, place)?;
         let estimate = dry_run::estimate(&area, args.sample, &source);
         source.close();
         let estimate = estimate.map_err(Fatal::local)?;
@@ -75,17 +79,19 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     }
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
     let mut letters = args.letters.open()?;
-    let source = Source::open(&args.source, &settings, place)?;
+    let source = Source::open(&args.source, &args.cache, &settings, place)?;
     let tally = Tally::default();
     let mut missing = Missing { tiles: area.tiles(), there, tally: tally.clone() };
     let (run, trouble) =
         work(&source, iter::from_fn(move || missing.next().transpose()), &tally, (wanted, quiet), output, |report| {
-            match (&report.outcome, &mut letters) {
-                (TileOutcome::Fetched(fetched), _) => sink.put(report.tile, &fetched.body).map_err(Trouble::Sink),
-                (TileOutcome::Failed(failure), Some(letters)) => {
+            if let Some(tile) = report.outcome.tile() {
+                sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
+            }
+            match (report.outcome.failure(), &mut letters) {
+                (Some(failure), Some(letters)) => {
                     letters.add(&letter(report, failure, source.now())).map_err(Trouble::Letters)
                 }
-                (TileOutcome::Failed(_), None) | (TileOutcome::Empty | TileOutcome::Cancelled, _) => Ok(()),
+                (Some(_), None) | (None, _) => Ok(()),
             }
         });
     let finished = sink.finish().err().map(Trouble::Sink);

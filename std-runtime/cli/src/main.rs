@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod cache;
 mod exit;
 mod fetch;
 mod guard;

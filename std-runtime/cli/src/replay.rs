@@ -21,6 +21,7 @@ use tidegate_store::dead_letter::{DeadLetter, DeadLetterError, Kept, Replay};
 
 use crate::{
     args::{OutputFormat, SourceArgs},
+    cache::CacheArgs,
     exit::{Exit, Fatal},
     fetch::{Tally, Target, TargetArgs, There, Trouble, lock, work},
     guard,
@@ -43,10 +44,13 @@ pub(crate) struct ReplayArgs {
     output_format: OutputFormat,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// Fetches the tiles of the letters and prints what came of it.
 pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
+    args.cache.check(&args.source)?;
     let (settings, metadata) = args.source.described(Preset::Bulk)?;
     let Some(path) = args.letters.as_ref().filter(|_| !args.source.print_config) else {
         return print_config::print(&settings, args.source.preset_origin(), output);
@@ -57,13 +61,13 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
         Replay::open(path).map_err(|error| Fatal::local(format!("{error}; give the file that --dead-letter named")))?;
     let wanted = replay.count() as u64;
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
-    let source = Source::open(&args.source, &settings, place)?;
+    let source = Source::open(&args.source, &args.cache, &settings, place)?;
     let (tally, book) = (Tally::default(), Arc::new(Mutex::new(Book::new(replay, kept))));
     let mut again = Again { book: Arc::clone(&book), there, tally: tally.clone() };
     let (run, trouble) =
         work(&source, iter::from_fn(move || again.next().transpose()), &tally, (wanted, quiet), output, |report| {
-            if let TileOutcome::Fetched(fetched) = &report.outcome {
-                sink.put(report.tile, &fetched.body).map_err(Trouble::Sink)?;
+            if let Some(tile) = report.outcome.tile() {
+                sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
             }
             lock(&book).settle(report, source.now()).map_err(Trouble::Letters)
         });
@@ -113,10 +117,11 @@ impl Book {
 
     /// Says what came of a tile, at `now` on the run's clock. One that was cancelled keeps its letter as it is.
     fn settle(&mut self, report: &TileReport, now: Instant) -> Result<(), DeadLetterError> {
-        match &report.outcome {
-            TileOutcome::Fetched(_) | TileOutcome::Empty => {}
-            TileOutcome::Failed(failure) => self.keep(&letter(report, failure, now))?,
-            TileOutcome::Cancelled => return Ok(()),
+        if matches!(report.outcome, TileOutcome::Cancelled) {
+            return Ok(());
+        }
+        if let Some(failure) = report.outcome.failure() {
+            self.keep(&letter(report, failure, now))?;
         }
         self.under_way.remove(&report.tile);
         Ok(())

@@ -16,6 +16,7 @@ use tidegate::{
 use tidegate_core::{Gate, GateConfig, Instant, RateControl, drive::Clock};
 use tidegate_lab::mock::{Mock, MockConfig};
 use tidegate_store::{
+    cache::{CacheStats, TileCache},
     health::{Figures, Health, Server},
     scheme::{self, TileJson},
     sources::Healthiest,
@@ -23,6 +24,7 @@ use tidegate_store::{
 
 use crate::{
     args::SourceArgs,
+    cache::CacheArgs,
     exit::{Exit, Fatal},
     guard, interrupt,
 };
@@ -37,6 +39,8 @@ pub(crate) struct Source {
     embedded: Option<Mock>,
     /// Health and metrics, where somebody asked for them.
     listening: Option<Server>,
+    /// What is kept, where somebody asked for that.
+    cache: Option<Arc<TileCache>>,
     deadline: Instant,
 }
 
@@ -59,8 +63,8 @@ impl Source {
     }
 
     /// Everything that a run needs. An interrupt drains it.
-    pub(crate) fn open(args: &SourceArgs, settings: &Settings, place: Place) -> Result<Self, Fatal> {
-        let source = Self::build(args, settings, settings.gate_config(), chance(args), place)?;
+    pub(crate) fn open(args: &SourceArgs, cache: &CacheArgs, settings: &Settings, place: Place) -> Result<Self, Fatal> {
+        let source = Self::build(args, cache, settings, settings.gate_config(), chance(args), place)?;
         let stopped = source.fetcher.clone();
         interrupt::on_interrupt(Arc::new(move |extent| stopped.stop().ask(extent)));
         Ok(source)
@@ -69,6 +73,7 @@ impl Source {
     /// The same behind `gate`, for a command that makes many runs and heeds interrupts itself.
     pub(crate) fn build(
         args: &SourceArgs,
+        cache: &CacheArgs,
         settings: &Settings,
         gate: GateConfig,
         chance: Chance,
@@ -76,9 +81,10 @@ impl Source {
     ) -> Result<Self, Fatal> {
         let seed = chance.seed();
         let concurrency = gate.limit.ceiling;
-        let transport =
-            HttpTransport::new(http_config(args, concurrency, settings.timeout.value)?).map_err(Fatal::usage)?;
+        let http = http_config(args, concurrency, settings.timeout.value)?;
         let clock = SystemClock::start();
+        let (cache, caching) = cache.open(&http, clock.now())?.unzip();
+        let transport = HttpTransport::new(http).map_err(Fatal::usage)?;
         let upstream = || Gate::new(gate).map(|gate| Upstream::on(clock, gate)).map_err(Fatal::usage);
         if embedded.is_some() && !args.mirrors.is_empty() {
             return Err(Fatal::usage("--mirror: of what? name the first source, too, with --url-template"));
@@ -87,7 +93,7 @@ impl Source {
         let mirrors = mirrors(&args.mirrors)?.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
         let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
         let health = Arc::new(Health::start(clock.now(), 1 + mirrors.len()));
-        let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _ };
+        let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _, cache: caching };
         let parts = Parts {
             transport,
             upstream: upstream()?,
@@ -101,7 +107,7 @@ impl Source {
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
         let listening = args.listen.map(|address| listen(address, health, fetcher.clone())).transpose()?;
         let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
-        Ok(Self { fetcher, runtime, seed, template, embedded, listening, deadline })
+        Ok(Self { fetcher, runtime, seed, template, embedded, listening, cache, deadline })
     }
 
     /// The present time on the clock that everything goes by.
@@ -138,6 +144,11 @@ impl Source {
         }
         title.push(String::new());
         title
+    }
+
+    /// What the cache holds and did.
+    pub(crate) fn cache(&self) -> Option<CacheStats> {
+        self.cache.as_ref().map(|cache| cache.stats())
     }
 
     /// When the run's time is over.

@@ -82,6 +82,7 @@ pub fn parse_duration(name: &str, value: &str, least: Duration, most: Duration) 
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3_600.0,
+        "d" => 86_400.0,
         _ => return Err(bad("not a span of time")),
     };
     let number: f64 = number.parse().map_err(|_| bad("not a span of time"))?;
@@ -115,12 +116,18 @@ mod tests {
     #[test]
     fn durations_are_read_with_and_without_unit() {
         let parse = |text| parse_duration("--timeout", text, Duration::ZERO, Duration::from_secs(86_400));
-        for (text, millis) in
-            [("10", 10_000), ("0.5", 500), ("500ms", 500), ("10s", 10_000), ("1.5m", 90_000), ("1h", 3_600_000)]
-        {
+        for (text, millis) in [
+            ("10", 10_000),
+            ("0.5", 500),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("1.5m", 90_000),
+            ("1h", 3_600_000),
+            ("0.5d", 43_200_000),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "s", "-1", "1d", "1e3", "nan", "inf", "10 000", "0x10", "99999999999h"] {
+        for text in ["", "s", "-1", "1w", "1e3", "nan", "inf", "10 000", "0x10", "99999999999h"] {
             let error = parse(text).expect_err(text).to_string();
             assert!(
                 error.starts_with(&format!("--timeout={text}: ")) && error.contains("give 0ns to 86400s"),

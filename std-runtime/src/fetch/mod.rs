@@ -1,25 +1,29 @@
 //! Fetching tiles: one, many in order, or a bounded stream as they arrive.
 //!
 //! Data flows one way: a tile becomes a URL, the gate admits an attempt, the transport brings a response, verification
-//! looks into it, and a [`TileReport`] says what came of it. Every decision in between is the core's.
+//! looks into it, and a [`TileReport`] says what came of it. Every decision in between is the core's. With a [`Cache`], what
+//! is kept comes before all of that.
 //!
 //! What is bounded, and by what: attempts in flight by the gate; bodies held by the most attempts the gate can ever admit;
 //! calls alive, those that back off included, by [`ALIVE_PER_SLOT`] times that.
 
 mod attempt;
+mod cache;
 mod report;
 mod route;
 mod slots;
+mod stock;
 mod stream;
 
 pub use attempt::{Made, judge};
+pub use cache::{Cache, CacheMode, Caching, Degrade, Exchange, Kept, Part, Saved, Validity};
 pub(crate) use report::BARRED;
 pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
 pub use route::{Choice, MIRRORS_MAX, Mirror, Routes, Wanted, Watch};
 pub use stream::TileStream;
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -28,12 +32,15 @@ use smol::Executor;
 use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
 
 use self::{
+    attempt::Answer,
     route::{Ended, Shunned},
     slots::{Slot, Slots},
+    stock::{Beforehand, OFFLINE, Stock},
     stream::Turn,
 };
 use crate::{
     clock::{Chance, SystemClock},
+    ledger::Ledger,
     stop::{Extent, Stop},
     template::UrlTemplate,
     transport::Transport,
@@ -84,6 +91,17 @@ struct Shared<T, C> {
     slots: Slots,
     slot_count: usize,
     stop: Stop,
+    /// What was asked for after it had been handed over.
+    afterwards: Mutex<Ledger>,
+}
+
+/// What came of one tile.
+struct Done {
+    report: TileReport,
+    /// The place of its body.
+    slot: Option<Slot>,
+    /// It is to be asked for now that it is handed over.
+    refresh: bool,
 }
 
 /// How many calls are alive for each attempt that may be in flight: those that back off hold no place, and others use
@@ -106,7 +124,8 @@ where
         routes.mirrors.truncate(MIRRORS_MAX);
         let slot_count = usize::from(concurrency.max(1));
         let (runs, slots) = (AtomicU64::new(0), Slots::new(slot_count));
-        let shared = Shared { parts, routes, turned: Event::new(), runs, slots, slot_count, stop: Stop::new() };
+        let (turned, stop, afterwards) = (Event::new(), Stop::new(), Mutex::default());
+        let shared = Shared { parts, routes, turned, runs, slots, slot_count, stop, afterwards };
         Self { shared: Arc::new(shared) }
     }
 
@@ -133,9 +152,17 @@ where
         &self.shared.stop
     }
 
+    /// What came of the tiles that streams asked for in the background, as [`CacheMode::Refresh`] wants it. Their reports
+    /// were handed over before, so none of it is in those.
+    #[must_use]
+    pub fn refreshed(&self) -> Ledger {
+        self.shared.afterwards().clone()
+    }
+
     /// Fetches one tile, beginning its last attempt before `deadline`.
     pub async fn fetch(&self, tile: TileId, deadline: Instant) -> TileReport {
-        self.shared.fetch(CorrelationId { run: self.shared.next_run(), index: 0 }, tile, deadline).await.0
+        let id = CorrelationId { run: self.shared.next_run(), index: 0 };
+        self.shared.fetch(id, tile, deadline, false).await.report
     }
 
     /// Fetches tiles as they come, in no order, as tasks on `executor`. Tiles are taken from the iterator as they are needed.
@@ -224,29 +251,79 @@ where
         self.parts.chance.name(self.runs.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs one tile to its end. The guard holds the place of its body.
-    async fn fetch(&self, id: CorrelationId, tile: TileId, deadline: Instant) -> (TileReport, Option<Slot>) {
+    /// Runs one tile to its end. Where there is nobody to ask afterwards, nothing is put off.
+    async fn fetch(&self, id: CorrelationId, tile: TileId, deadline: Instant, has_afterwards: bool) -> Done {
         let clock = self.parts.upstream.clock();
         let asked_at = clock.now();
         let mut report = not_begun(id, tile);
         let mut first_grant = None;
-        let mut shunned = Shunned::default();
-        let (end, slot) = loop {
-            let mut call = Call::new(&self.parts.policy, deadline);
-            match self.attempts(&mut call, shunned, &mut report, &mut first_grant).await {
-                Ended::Elsewhere { source } => shunned = shunned.with(source),
-                Ended::Here { end, slot } => break (end, slot),
+        let mut stock = self.stock(tile);
+        let (slot, refresh) = match self.beforehand(&stock, &mut report, has_afterwards).await {
+            Beforehand::Done { slot, refresh } => (Some(slot), refresh),
+            Beforehand::Ask => (self.ask(&mut stock, deadline, &mut report, &mut first_grant).await, false),
+            Beforehand::Missing => {
+                report.outcome = TileOutcome::Failed(OFFLINE);
+                (self.make_do(&stock, &mut report, OFFLINE).await, false)
             }
+            Beforehand::Stopped => (None, false),
         };
         let now = clock.now();
         report.queue_wait = first_grant.unwrap_or(now).saturating_since(asked_at);
         report.latency = first_grant.map_or(std::time::Duration::ZERO, |granted| now.saturating_since(granted));
-        if !matches!(report.outcome, TileOutcome::Fetched(_)) {
-            report.outcome = outcome_of(end, deadline, &report.attempts);
-        }
         log_end(&report);
         self.routes.watch.tile(now, &report);
-        (report, slot)
+        Done { report, slot, refresh }
+    }
+
+    /// Asks for a tile that was handed over as it was kept. What comes of it is for the next one who wants it.
+    async fn refresh(&self, id: CorrelationId, tile: TileId, deadline: Instant) {
+        let mut report = not_begun(id, tile);
+        let mut stock = self.stock(tile);
+        drop(self.ask(&mut stock, deadline, &mut report, &mut None).await);
+        log_end(&report);
+        let mut afterwards = self.afterwards();
+        afterwards.request(1);
+        afterwards.record(&report);
+    }
+
+    fn afterwards(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.afterwards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the sources, as long as it takes and is worth it.
+    async fn ask(
+        &self,
+        stock: &mut Stock,
+        deadline: Instant,
+        report: &mut TileReport,
+        first_grant: &mut Option<Instant>,
+    ) -> Option<Slot> {
+        let mut shunned = Shunned::default();
+        let (end, slot) = loop {
+            let mut call = Call::new(&self.parts.policy, deadline);
+            match self.attempts(&mut call, shunned, stock, report, first_grant).await {
+                Ended::Elsewhere { source } => shunned = shunned.with(source),
+                Ended::Here { end, slot } => break (end, slot),
+            }
+        };
+        if report.outcome.tile().is_some() {
+            return slot;
+        }
+        let failure = Failure { end, last: report.attempts.last().and_then(|attempt| attempt.fault) };
+        report.outcome = outcome_of(failure, deadline);
+        // Its body has gone already, and another one may take its place.
+        drop(slot);
+        match report.outcome {
+            TileOutcome::Failed(_) | TileOutcome::Cancelled => self.make_do(stock, report, failure).await,
+            _ => None,
+        }
+    }
+
+    /// Puts something lesser in the place of a tile that did not come, where there is anything.
+    async fn make_do(&self, stock: &Stock, report: &mut TileReport, failure: Failure) -> Option<Slot> {
+        let (outcome, slot) = self.stand_in(stock, report.tile, failure).await?;
+        report.outcome = outcome;
+        Some(slot)
     }
 
     /// Runs one call to its end, or until it is of no use at its source and there is another.
@@ -254,6 +331,7 @@ where
         &self,
         call: &mut Call<'_>,
         shunned: Shunned,
+        stock: &mut Stock,
         report: &mut TileReport,
         first_grant: &mut Option<Instant>,
     ) -> Ended {
@@ -274,15 +352,12 @@ where
             let entropy = || self.parts.chance.draw_for(who, report.attempts.len() as u64);
             let request = self.request(source, report.id, report.tile, report.attempts.len());
             let driver = self.upstream(source).driver();
-            let attempt = driver.attempt(permit, call, entropy, |_until| self.attempt(source, request));
+            let kept = stock.of(source);
+            let attempt = driver.attempt(permit, call, entropy, |_until| self.attempt(source, request, kept));
             let ended = self.stop.or(Extent::Abort, attempt).await;
             let latency = clock.now().saturating_since(started);
             let (next, fault) = match ended {
-                Some((next, Some(Ok(fetched)))) => {
-                    report.outcome = TileOutcome::Fetched(fetched);
-                    (Some(next), None)
-                }
-                Some((next, Some(Err(fault)))) => (Some(next), fault),
+                Some((next, Some(answer))) => (Some(next), self.note(answer, source, stock, report)),
                 Some((next @ Next::Done(End::OutOfTime { .. }), None)) if clock.now() >= call.deadline() => {
                     (Some(next), Some(Fault::CutOff))
                 }
@@ -305,6 +380,23 @@ where
             }
         }
     }
+
+    /// Takes an answer down, and says what was wrong with it.
+    fn note(&self, answer: Answer, source: usize, stock: &mut Stock, report: &mut TileReport) -> Option<Fault> {
+        if answer.is_gone {
+            stock.forget(source);
+        }
+        if answer.is_unchanged {
+            report.saved.bytes = stock.of(source).map_or(0, |kept| kept.bytes);
+        }
+        match answer.into_outcome() {
+            Ok(outcome) => {
+                report.outcome = outcome;
+                None
+            }
+            Err(fault) => fault,
+        }
+    }
 }
 
 /// A tile of which nothing is known yet.
@@ -317,12 +409,13 @@ const fn not_begun(id: CorrelationId, tile: TileId) -> TileReport {
         late: std::time::Duration::ZERO,
         queue_wait: std::time::Duration::ZERO,
         latency: std::time::Duration::ZERO,
+        saved: Saved { requests: 0, bytes: 0 },
     }
 }
 
 /// What an end without a body means for the tile.
-fn outcome_of(end: End, deadline: Instant, attempts: &[Attempt]) -> TileOutcome {
-    match end {
+fn outcome_of(failure: Failure, deadline: Instant) -> TileOutcome {
+    match failure.end {
         End::Empty => TileOutcome::Empty,
         End::Cancelled => TileOutcome::Cancelled,
         // The deadline is the whole run's: what it cuts short is unfinished, whatever went wrong before. Without a deadline
@@ -334,9 +427,7 @@ fn outcome_of(end: End, deadline: Instant, attempts: &[Attempt]) -> TileOutcome 
         | End::OutOfTime { .. }
         | End::OutOfPatience { .. }
         | End::Barred(_)
-        | End::QueueFull => {
-            TileOutcome::Failed(Failure { end, last: attempts.last().and_then(|attempt| attempt.fault) })
-        }
+        | End::QueueFull => TileOutcome::Failed(failure),
     }
 }
 
@@ -352,7 +443,15 @@ fn log_end(report: &TileReport) {
     let (id, tile, attempts) = (report.id, report.tile, report.attempts.len());
     match &report.outcome {
         TileOutcome::Failed(failure) => tracing::warn!(%id, %tile, attempts, %failure, "tile given up"),
-        TileOutcome::Fetched(_) | TileOutcome::Empty => tracing::debug!(%id, %tile, attempts, "tile done"),
+        TileOutcome::Stale { past, .. } => {
+            tracing::info!(%id, %tile, attempts, past_s = past.as_secs(), "tile is stale")
+        }
+        TileOutcome::FromParent { part, after, .. } => {
+            tracing::warn!(%id, %tile, attempts, failure = %after, levels = part.levels, "a parent stands in");
+        }
+        TileOutcome::Fetched(_) | TileOutcome::Revalidated { .. } | TileOutcome::Empty => {
+            tracing::debug!(%id, %tile, attempts, "tile done");
+        }
         TileOutcome::Cancelled => tracing::debug!(%id, %tile, attempts, "tile cancelled"),
     }
 }

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use tidegate_core::{End, TileId};
 
+use super::{Part, Saved, Validity};
 use crate::{
     transport::{Body, TransportError},
     verify::{Defect, Format},
@@ -42,6 +43,8 @@ pub struct TileReport {
     /// From the first grant to the verified result, retries and the waits between them included; zero where nothing was
     /// granted.
     pub latency: Duration,
+    /// What the cache saved of it.
+    pub saved: Saved,
 }
 
 impl TileReport {
@@ -58,14 +61,61 @@ pub(crate) const BARRED: &str = "host refuses access";
 /// What came of a tile.
 #[derive(Debug)]
 pub enum TileOutcome {
-    /// Verified bytes.
+    /// Verified bytes, just sent.
     Fetched(Fetched),
-    /// There is nothing there (404, 410, 204).
+    /// Verified bytes that were kept, and still good.
+    Revalidated {
+        /// The bytes.
+        tile: Fetched,
+        /// Why they are good.
+        by: Validity,
+    },
+    /// Verified bytes that were kept, past their time.
+    Stale {
+        /// The bytes.
+        tile: Fetched,
+        /// How long past their time.
+        past: Duration,
+        /// What went wrong; `None` where nobody was asked.
+        after: Option<Failure>,
+    },
+    /// A tile further up, verified too: a part of it shows this tile, enlarged. It is not this tile.
+    FromParent {
+        /// The bytes of the tile further up.
+        tile: Fetched,
+        /// The part.
+        part: Part,
+        /// How long past their time; `None` where they are not.
+        past: Option<Duration>,
+        /// What went wrong with the tile itself.
+        after: Failure,
+    },
+    /// There is nothing there (404, 410, 204), as the server says, or said within its time.
     Empty,
     /// Given up.
     Failed(Failure),
     /// Not finished because the run was stopped or its time was over, or is over before another attempt would be allowed.
     Cancelled,
+}
+
+impl TileOutcome {
+    /// The bytes of the tile itself, where they are there; those of a parent are not.
+    #[must_use]
+    pub const fn tile(&self) -> Option<&Fetched> {
+        match self {
+            Self::Fetched(tile) | Self::Revalidated { tile, .. } | Self::Stale { tile, .. } => Some(tile),
+            Self::FromParent { .. } | Self::Empty | Self::Failed(_) | Self::Cancelled => None,
+        }
+    }
+
+    /// Why the tile itself is not there, where it was given up: also where a parent stands in for it.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) | Self::FromParent { after: failure, .. } => Some(failure),
+            Self::Fetched(_) | Self::Revalidated { .. } | Self::Stale { .. } | Self::Empty | Self::Cancelled => None,
+        }
+    }
 }
 
 /// A tile's bytes, as they were sent, and what they were found to be.
@@ -135,6 +185,8 @@ pub enum Fault {
     Timeout,
     /// The attempt was cut off: by a stop, or by the end of the whole run's time.
     CutOff,
+    /// No attempt was made: servers are not asked, and nothing is kept.
+    Offline,
 }
 
 impl Fault {
@@ -147,6 +199,7 @@ impl Fault {
             Self::Defect(_) => "not a whole tile",
             Self::Timeout => "timeout",
             Self::CutOff => "cut off",
+            Self::Offline => "not in the cache",
         }
     }
 }
@@ -159,6 +212,7 @@ impl fmt::Display for Fault {
             Self::Defect(defect) => defect.fmt(f),
             Self::Timeout => f.write_str("the attempt took too long"),
             Self::CutOff => f.write_str("the attempt was cut off"),
+            Self::Offline => f.write_str("not in the cache, and offline"),
         }
     }
 }

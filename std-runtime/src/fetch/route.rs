@@ -13,7 +13,7 @@ use tidegate_core::{
     drive::{Clock, Permit},
 };
 
-use super::{Attempt, Shared, Slot, TileReport, log_attempt};
+use super::{Attempt, Caching, Shared, Slot, TileReport, log_attempt};
 use crate::{
     clock::SystemClock,
     template::UrlTemplate,
@@ -30,7 +30,7 @@ pub struct Mirror<C = SystemClock> {
     pub template: UrlTemplate,
 }
 
-/// Sources beside the first, who chooses among them, and who listens.
+/// Where tiles may come from beside the first source, who chooses, and who listens.
 #[derive(Debug)]
 pub struct Routes<C = SystemClock> {
     /// The further sources, numbered from 1; at most [`MIRRORS_MAX`].
@@ -39,11 +39,13 @@ pub struct Routes<C = SystemClock> {
     pub choice: Arc<dyn Choice>,
     /// Who hears of each attempt and each tile.
     pub watch: Arc<dyn Watch>,
+    /// What was kept from before, asked before any source.
+    pub cache: Option<Caching>,
 }
 
 impl<C> Default for Routes<C> {
     fn default() -> Self {
-        Self { mirrors: Vec::new(), choice: Arc::new(First), watch: Arc::new(Unwatched) }
+        Self { mirrors: Vec::new(), choice: Arc::new(First), watch: Arc::new(Unwatched), cache: None }
     }
 }
 

@@ -16,7 +16,7 @@ use async_lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Executor, Task, channel};
 use tidegate_core::{Instant, TileId, drive::Clock};
 
-use super::{CorrelationId, Shared, Slot, TileReport};
+use super::{CorrelationId, Done, Shared, Slot, TileReport};
 use crate::{stop::Extent, transport::Transport};
 
 /// Reports in the order of their arrival. Dropping it drops whatever is under way.
@@ -129,9 +129,12 @@ async fn feed<T, C>(
         let (shared, sender) = (Arc::clone(&shared), sender.clone());
         tasks.push(executor.spawn(async move {
             let late = turn.late(shared.parts.upstream.clock().now());
-            let (report, slot) = shared.fetch(id, tile, deadline).await;
+            let Done { report, slot, refresh } = shared.fetch(id, tile, deadline, true).await;
             // Nobody listens any more where this fails, and then nobody is owed a report.
             let _closed = sender.send((TileReport { late, ..report }, slot)).await;
+            if refresh {
+                shared.refresh(id, tile, deadline).await;
+            }
             drop(place);
         }));
     }

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod area;
+pub mod cache;
 pub mod dead_letter;
 mod extent;
 mod extsort;

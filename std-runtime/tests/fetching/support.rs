@@ -121,10 +121,13 @@ pub(crate) fn after(clock: &VirtualClock, millis: u64) -> Instant {
     clock.now().saturating_add(Duration::from_millis(millis))
 }
 
-/// One letter for each report: fetched, empty, failed, cancelled.
+/// One letter for each report: fetched, kept, stale, a parent, empty, failed, cancelled.
 pub(crate) fn letters<'r>(reports: impl IntoIterator<Item = &'r TileReport>) -> String {
     let letter = |report: &TileReport| match report.outcome {
         TileOutcome::Fetched(_) => 'f',
+        TileOutcome::Revalidated { .. } => 'r',
+        TileOutcome::Stale { .. } => 's',
+        TileOutcome::FromParent { .. } => 'p',
         TileOutcome::Empty => 'e',
         TileOutcome::Failed(_) => '!',
         TileOutcome::Cancelled => '-',

@@ -19,10 +19,10 @@ pub(super) fn estimate(area: &Area, sample: u64, source: &Source) -> Result<Opti
     let mut sizes = SizeEstimate::default();
     smol::block_on(async {
         while let Some(report) = stream.next().await {
-            match &report.outcome {
-                TileOutcome::Fetched(fetched) => sizes.add(report.tile.z(), fetched.body.len() as u64),
-                TileOutcome::Empty => sizes.add(report.tile.z(), 0),
-                TileOutcome::Failed(_) | TileOutcome::Cancelled => {}
+            match (&report.outcome, report.outcome.tile()) {
+                (_, Some(tile)) => sizes.add(report.tile.z(), tile.body.len() as u64),
+                (TileOutcome::Empty, None) => sizes.add(report.tile.z(), 0),
+                (_, None) => {}
             }
         }
     });

@@ -91,11 +91,11 @@ pub(crate) fn work(
                 tally.trouble(trouble);
             }
         }
-        recorder.ledger.revalidated = tally.found.load(Ordering::Acquire);
+        recorder.found(tally.found.load(Ordering::Acquire));
         progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
     });
     progress.end(output);
-    recorder.ledger.revalidated = tally.found.load(Ordering::Acquire);
+    recorder.found(tally.found.load(Ordering::Acquire));
     // Nobody asked for what is not due.
     recorder.ledger.requested = recorder.ledger.requested.saturating_sub(tally.later());
     let run = recorder.finish(source, &stream);

@@ -9,6 +9,7 @@ use tidegate::{
     upstream::Status,
 };
 use tidegate_lab::measure::{percentile::Summary, requirement::Judgement};
+use tidegate_store::cache::CacheStats;
 
 use super::open_loop::OnTime;
 
@@ -52,13 +53,22 @@ impl Samples {
 
     pub(super) fn record(&mut self, report: &TileReport) {
         let Self { chance, tiles_us, failed_us, attempts_us, queue_us } = self;
+        // What was kept waited for no grant, and has no latency.
+        let is_here = report.outcome.tile().is_some() || matches!(report.outcome, TileOutcome::Empty);
+        if report.attempts.is_empty() && is_here {
+            return;
+        }
         queue_us.push(micros(report.queue_wait), chance);
         for attempt in &report.attempts {
             attempts_us.push(micros(attempt.latency), chance);
         }
         match report.outcome {
-            TileOutcome::Fetched(_) | TileOutcome::Empty => tiles_us.push(micros(report.latency), chance),
-            TileOutcome::Failed(_) => failed_us.push(micros(report.latency), chance),
+            TileOutcome::Fetched(_) | TileOutcome::Revalidated { .. } | TileOutcome::Empty => {
+                tiles_us.push(micros(report.latency), chance);
+            }
+            TileOutcome::Stale { .. } | TileOutcome::FromParent { .. } | TileOutcome::Failed(_) => {
+                failed_us.push(micros(report.latency), chance);
+            }
             TileOutcome::Cancelled => {}
         }
     }
@@ -80,6 +90,8 @@ pub(super) struct Metrics {
     pub(super) attempts: Summary,
     pub(super) queue: Summary,
     pub(super) status: Status,
+    /// What the cache holds and did, where there is one.
+    pub(super) cache: Option<CacheStats>,
     /// Latencies of tiles, sorted.
     pub(super) tiles_us: Vec<u64>,
     /// Where there was a schedule.
@@ -87,7 +99,13 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new(mut samples: Samples, wall: Duration, status: Status, on_time: Option<OnTime>) -> Self {
+    pub(super) fn new(
+        mut samples: Samples,
+        wall: Duration,
+        status: Status,
+        cache: Option<CacheStats>,
+        on_time: Option<OnTime>,
+    ) -> Self {
         Self {
             wall,
             tiles: Summary::of(&mut samples.tiles_us.kept),
@@ -95,6 +113,7 @@ impl Metrics {
             attempts: Summary::of(&mut samples.attempts_us.kept),
             queue: Summary::of(&mut samples.queue_us.kept),
             status,
+            cache,
             tiles_us: samples.tiles_us.kept,
             on_time,
         }
@@ -105,12 +124,26 @@ impl Metrics {
         self.on_time.as_ref().map_or(&self.tiles, |on_time| &on_time.since_due)
     }
 
-    /// Tiles that came to a good end, per second.
-    pub(super) fn per_second(&self, ledger: &Ledger) -> f64 {
-        (ledger.fetched + ledger.empty) as f64 / self.wall.as_secs_f64()
+    /// Tiles that came to a good end, per second; those that were in the archive before are none of them.
+    pub(super) fn per_second(&self, ledger: &Ledger, found: u64) -> f64 {
+        let kept = (ledger.revalidated + ledger.stale).saturating_sub(found);
+        (ledger.fetched + kept + ledger.empty) as f64 / self.wall.as_secs_f64()
     }
 
-    pub(super) fn to_json(&self, ledger: &Ledger, seed: u64, judged: &[Judgement]) -> String {
+    fn cache_to_json(&self, ledger: &Ledger) -> Value {
+        self.cache.map_or(Value::Null, |CacheStats { answers, bytes, evicted, failed }| {
+            json!({
+                "requests_saved": ledger.requests_saved,
+                "bytes_saved": ledger.bytes_saved,
+                "answers": answers,
+                "bytes": bytes,
+                "evicted": evicted,
+                "failed": failed,
+            })
+        })
+    }
+
+    pub(super) fn to_json(&self, ledger: &Ledger, found: u64, seed: u64, judged: &[Judgement]) -> String {
         let Status { opened, half_opened, closed, limit, interval, in_flight_max, .. } = self.status;
         let mut document = json!({
             "seed": seed,
@@ -126,7 +159,7 @@ impl Metrics {
                 "cancelled": ledger.cancelled,
                 "attempts": ledger.attempts,
                 "retries": ledger.retries,
-                "requests_per_second": self.per_second(ledger),
+                "requests_per_second": self.per_second(ledger, found),
                 "bytes": ledger.bytes,
                 "max_in_flight": in_flight_max,
                 "samples": self.tiles.samples,
@@ -135,6 +168,7 @@ impl Metrics {
                 "queue_wait_ms": self.queue,
                 "failed_latency_ms": self.failed,
             },
+            "cache": self.cache_to_json(ledger),
             "failed_by_kind": counts(&ledger.failed_by_kind),
             "faults_by_kind": counts(&ledger.faults_by_kind),
             "breaker": { "opened": opened, "half_opened": half_opened, "closed": closed },

@@ -29,6 +29,8 @@ pub(crate) struct Recorder {
     started: Instant,
     samples: Samples,
     open_loop: Option<OpenLoop>,
+    /// Tiles that were in the archive before, and are no part of the stream.
+    found: u64,
     /// What is known so far.
     pub(crate) ledger: Ledger,
 }
@@ -38,7 +40,7 @@ impl Recorder {
     pub(crate) fn start(source: &Source, requested: u64) -> Self {
         let mut ledger = Ledger::default();
         ledger.request(requested);
-        Self { started: source.now(), samples: Samples::from_seed(source.seed), open_loop: None, ledger }
+        Self { started: source.now(), samples: Samples::from_seed(source.seed), open_loop: None, found: 0, ledger }
     }
 
     /// The same of a run on schedule, of which nobody knows beforehand how much there will be to account for.
@@ -65,16 +67,25 @@ impl Recorder {
         }
     }
 
+    /// Takes down how many tiles were in the archive before, so far.
+    pub(crate) fn found(&mut self, found: u64) {
+        self.ledger.revalidated += found.saturating_sub(self.found);
+        self.found = found;
+    }
+
     /// Closes the book at the end of `stream`: what it did not begin, and nobody found elsewhere, is cancelled.
     pub(crate) fn finish(mut self, source: &Source, stream: &TileStream) -> Run {
         let wall = source.now().saturating_since(self.started).max(Duration::from_nanos(1));
-        let taken_up = stream.begun() + stream.not_sent() + self.ledger.revalidated;
+        let taken_up = stream.begun() + stream.not_sent() + self.found;
         self.ledger.cancel(self.ledger.requested.saturating_sub(taken_up));
+        self.ledger.add_attempts(&source.fetcher.refreshed());
         let on_time = self.open_loop.map(|open_loop| open_loop.finish(self.ledger.requested));
-        let metrics = Metrics::new(self.samples, wall, source.fetcher.upstream().status(), on_time);
+        let status = source.fetcher.upstream().status();
+        let metrics = Metrics::new(self.samples, wall, status, source.cache(), on_time);
         Run {
             seed: source.seed,
             metrics,
+            found: self.found,
             ledger: self.ledger,
             interrupted: interrupt::interrupted(source.stop()),
             judged: Vec::new(),
@@ -86,6 +97,8 @@ impl Recorder {
 pub(crate) struct Run {
     seed: u64,
     metrics: Metrics,
+    /// Tiles that were in the archive before.
+    found: u64,
     ledger: Ledger,
     interrupted: bool,
     judged: Vec<Judgement>,
@@ -94,12 +107,12 @@ pub(crate) struct Run {
 impl Run {
     /// Holds the figures against what is required.
     pub(crate) fn judge(&mut self, requirements: &Requirements) {
-        let Ledger { fetched, revalidated, empty, requested, .. } = self.ledger;
+        let Ledger { fetched, revalidated, stale, empty, requested, .. } = self.ledger;
         self.judged = requirements.judge(&Measured {
             latency: self.metrics.waited(),
-            succeeded: fetched + revalidated + empty,
+            succeeded: fetched + revalidated + stale + empty,
             requested,
-            per_second: Some(self.metrics.per_second(&self.ledger)),
+            per_second: Some(self.metrics.per_second(&self.ledger, self.found)),
         });
     }
 
@@ -120,7 +133,7 @@ impl Run {
     pub(crate) fn print(&self, format: OutputFormat, title: Vec<String>, output: &mut Output) -> io::Result<()> {
         let lines = match format {
             OutputFormat::Text => text::lines(title, self, output),
-            OutputFormat::Json => vec![self.metrics.to_json(&self.ledger, self.seed, &self.judged)],
+            OutputFormat::Json => vec![self.metrics.to_json(&self.ledger, self.found, self.seed, &self.judged)],
         };
         lines.iter().try_for_each(|line| output.result(line))
     }
@@ -148,14 +161,19 @@ pub(crate) fn failed_gates(judged: &[Judgement], output: &mut Output) -> Exit {
 /// What a run comes to, and what is wrong with it; an error where its books cannot be trusted.
 pub(crate) fn verdict(ledger: &Ledger, interrupted: bool) -> Result<(Exit, Option<String>), Fatal> {
     ledger.balance().map_err(|imbalance| Fatal { exit: Exit::Defect, message: imbalance.to_string() })?;
-    let Ledger { failed, cancelled, .. } = *ledger;
+    let Ledger { failed, from_parent, cancelled, .. } = *ledger;
+    let missing = failed + from_parent;
     // Nothing but a stop or the end of the run's time cancels a tile.
-    Ok(match (interrupted, cancelled, failed) {
+    Ok(match (interrupted, cancelled, missing) {
         (true, ..) => (Exit::Interrupted, Some(format!("interrupted with {cancelled} tiles to go"))),
         (false, 0, 0) => (Exit::Complete, None),
         (false, 0, _) if ledger.was_barred() => (Exit::Source, Some("the host refuses access".to_owned())),
         (false, 0, _) if failed == ledger.requested => (Exit::Source, Some("no tile could be fetched".to_owned())),
-        (false, 0, _) => (Exit::Incomplete, Some(format!("{failed} tiles were given up"))),
+        (false, 0, _) if from_parent == 0 => (Exit::Incomplete, Some(format!("{failed} tiles were given up"))),
+        (false, 0, _) => {
+            let problem = format!("{missing} tiles were given up, a parent stands in for {from_parent} of them");
+            (Exit::Incomplete, Some(problem))
+        }
         (false, ..) => (Exit::Unfinished, Some(format!("time ran out with {cancelled} tiles to go"))),
     })
 }
@@ -180,6 +198,10 @@ mod tests {
         assert_eq!(exit(&ledger(19, 0, 1), false), Exit::Unfinished);
         assert_eq!(exit(&ledger(0, 19, 1), false), Exit::Unfinished, "time, not the source, ended it");
         assert_eq!(exit(&ledger(20, 0, 0), true), Exit::Interrupted, "even where everything was done by then");
+        let enlarged = Ledger { requested: 20, from_parent: 1, ..ledger(19, 0, 0) };
+        assert_eq!(exit(&enlarged, false), Exit::Incomplete, "a part of a parent is not the tile");
+        let old = Ledger { requested: 20, stale: 20, ..ledger(0, 0, 0) };
+        assert_eq!(exit(&old, false), Exit::Complete, "an old tile is the tile, and was allowed");
         let lost = Ledger { requested: 21, ..ledger(20, 0, 0) };
         let made_up = Ledger { requested: 19, ..ledger(20, 0, 0) };
         for defect in [&lost, &made_up] {

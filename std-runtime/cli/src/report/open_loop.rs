@@ -35,9 +35,8 @@ impl OpenLoop {
 
     pub(super) fn record(&mut self, report: &TileReport, chance: &mut fastrand::Rng) {
         self.late_us.push(micros(report.late), chance);
-        match report.outcome {
-            TileOutcome::Fetched(_) | TileOutcome::Empty => self.since_due_us.push(micros(report.since_due()), chance),
-            TileOutcome::Failed(_) | TileOutcome::Cancelled => {}
+        if report.outcome.tile().is_some() || matches!(report.outcome, TileOutcome::Empty) {
+            self.since_due_us.push(micros(report.since_due()), chance);
         }
     }
 

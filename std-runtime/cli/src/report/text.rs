@@ -2,12 +2,14 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use tidegate::ledger::Ledger;
 use tidegate_lab::measure::{
     histogram::{Row, histogram},
     percentile::Summary,
     requirement::Judgement,
     text::{Micros, PerSecond, Percent},
 };
+use tidegate_store::cache::CacheStats;
 
 use super::{Run, open_loop::OnTime};
 use crate::output::{Colour, Output, bytes};
@@ -15,7 +17,7 @@ use crate::output::{Colour, Output, bytes};
 pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<String> {
     let Run { metrics, ledger, .. } = run;
     let status = &metrics.status;
-    let good = ledger.fetched + ledger.revalidated + ledger.empty;
+    let good = ledger.fetched + ledger.revalidated + ledger.stale + ledger.empty;
     let share = if ledger.requested == 0 { 0.0 } else { good as f64 / ledger.requested as f64 };
     let colour = match share {
         1.0 => Colour::Green,
@@ -27,8 +29,15 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
     let mut row = |name: &str, value: String| lines.push(format!("  {name:<22}{value}"));
     row("succeeded", format!("{good} of {} ({share})", ledger.requested));
     row("  of them empty", ledger.empty.to_string());
-    if ledger.revalidated > 0 {
-        row("  already there", ledger.revalidated.to_string());
+    if run.found > 0 {
+        row("  already there", run.found.to_string());
+    }
+    if metrics.cache.is_some() {
+        row("  kept, still good", (ledger.revalidated - run.found).to_string());
+        row("  kept, but stale", ledger.stale.to_string());
+    }
+    if ledger.from_parent > 0 {
+        row("shown by a parent", ledger.from_parent.to_string());
     }
     row("failed", with_kinds(&ledger.failed_by_kind));
     if ledger.cancelled > 0 {
@@ -36,12 +45,15 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
     }
     row("attempts", format!("{}, of them {} retries", ledger.attempts, ledger.retries));
     row("  that went wrong", with_kinds(&ledger.faults_by_kind));
-    let rate = PerSecond(metrics.per_second(ledger));
+    let rate = PerSecond(metrics.per_second(ledger, run.found));
     row("throughput", format!("{rate} over {}", Micros(metrics.wall.as_micros() as u64)));
     for (name, value) in metrics.on_time.iter().flat_map(OnTime::rows) {
         row(name, value);
     }
     row("received", bytes(ledger.bytes));
+    if let Some(cache) = &metrics.cache {
+        row("saved by the cache", saved(ledger, cache));
+    }
     row("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit));
     row(
         "breaker",
@@ -68,6 +80,23 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
     lines.extend(bars(metrics.on_time.as_ref().map_or(&metrics.tiles_us, |on_time| &on_time.since_due_us)));
     lines.extend(gates(&run.judged, output));
     lines
+}
+
+fn saved(ledger: &Ledger, cache: &CacheStats) -> String {
+    let CacheStats { answers, bytes: held, evicted, failed } = *cache;
+    let mut text = format!(
+        "{} requests and {}; it holds {answers} answers, {}",
+        ledger.requests_saved,
+        bytes(ledger.bytes_saved),
+        bytes(held)
+    );
+    if evicted > 0 {
+        text += &format!("; {evicted} older ones made room");
+    }
+    if failed > 0 {
+        text += &format!("; {failed} times it could not be used");
+    }
+    text
 }
 
 fn percentiles(name: &str, summary: &Summary) -> String {

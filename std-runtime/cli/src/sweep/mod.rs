@@ -36,6 +36,7 @@ use tidegate_lab::{
 
 use crate::{
     args::SourceArgs,
+    cache::CacheArgs,
     exit::{Exit, Fatal},
     guard, interrupt, mock,
     output::Output,
@@ -239,7 +240,7 @@ impl Sweep<'_> {
         let chance = Chance::from_seed(self.seed.wrapping_add(number));
         let mut args = self.args.source.clone();
         args.global_timeout = self.left();
-        Source::build(&args, settings, gate, chance, self.place.borrowed())
+        Source::build(&args, &CacheArgs::default(), settings, gate, chance, self.place.borrowed())
     }
 
     /// How much of the sweep's time is left, where it has an end.

@@ -3,6 +3,7 @@
 mod archives;
 mod areas;
 mod bench;
+mod cache;
 mod exits;
 mod fetch;
 mod health;

@@ -24,6 +24,10 @@ pub(super) fn text(state: &State, figures: &Figures, uptime: Duration) -> String
     }
     page.family("tidegate_tile_bytes_total", "counter", "Bytes of the tiles fetched, as sent.");
     page.sample("", &[], ledger.bytes as f64);
+    page.family("tidegate_requests_saved_total", "counter", "Requests that the cache made unnecessary.");
+    page.sample("", &[], ledger.requests_saved as f64);
+    page.family("tidegate_bytes_saved_total", "counter", "Bytes that were not sent again, because they were kept.");
+    page.sample("", &[], ledger.bytes_saved as f64);
     attempts(&mut page, &state.sources);
     gates(&mut page, &figures.sources);
     page.family("tidegate_connections", "gauge", "Connections of the HTTP client, by state.");
