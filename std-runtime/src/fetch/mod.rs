@@ -65,6 +65,8 @@ pub struct Parts<T, C = SystemClock> {
     pub chance: Chance,
     /// Whether requests carry their correlation id: only to hosts that are ours.
     pub send_correlation_id: bool,
+    /// Whether logs say where tiles lie: only where nobody else reads them.
+    pub log_locations: bool,
 }
 
 /// Fetches tiles of one source. Cheap to clone; clones share everything.
@@ -270,7 +272,7 @@ where
         let now = clock.now();
         report.queue_wait = first_grant.unwrap_or(now).saturating_since(asked_at);
         report.latency = first_grant.map_or(std::time::Duration::ZERO, |granted| now.saturating_since(granted));
-        log_end(&report);
+        log_end(&report, self.parts.log_locations);
         self.routes.watch.tile(now, &report);
         Done { report, slot, refresh }
     }
@@ -280,7 +282,7 @@ where
         let mut report = not_begun(id, tile);
         let mut stock = self.stock(tile);
         drop(self.ask(&mut stock, deadline, &mut report, &mut None).await);
-        log_end(&report);
+        log_end(&report, self.parts.log_locations);
         let mut afterwards = self.afterwards();
         afterwards.request(1);
         afterwards.record(&report);
@@ -439,19 +441,21 @@ fn log_attempt(report: &TileReport, Attempt { source, latency, fault }: Attempt)
     }
 }
 
-fn log_end(report: &TileReport) {
+fn log_end(report: &TileReport, with_location: bool) {
     let (id, tile, attempts) = (report.id, report.tile, report.attempts.len());
+    let location = with_location.then(|| tracing::field::display(tile.show_location()));
     match &report.outcome {
-        TileOutcome::Failed(failure) => tracing::warn!(%id, %tile, attempts, %failure, "tile given up"),
+        TileOutcome::Failed(failure) => tracing::warn!(%id, %tile, location, attempts, %failure, "tile given up"),
         TileOutcome::Stale { past, .. } => {
-            tracing::info!(%id, %tile, attempts, past_s = past.as_secs(), "tile is stale")
+            tracing::info!(%id, %tile, location, attempts, past_s = past.as_secs(), "tile is stale")
         }
         TileOutcome::FromParent { part, after, .. } => {
-            tracing::warn!(%id, %tile, attempts, failure = %after, levels = part.levels, "a parent stands in");
+            let levels = part.levels;
+            tracing::warn!(%id, %tile, location, attempts, failure = %after, levels, "a parent stands in");
         }
         TileOutcome::Fetched(_) | TileOutcome::Revalidated { .. } | TileOutcome::Empty => {
-            tracing::debug!(%id, %tile, attempts, "tile done");
+            tracing::debug!(%id, %tile, location, attempts, "tile done");
         }
-        TileOutcome::Cancelled => tracing::debug!(%id, %tile, attempts, "tile cancelled"),
+        TileOutcome::Cancelled => tracing::debug!(%id, %tile, location, attempts, "tile cancelled"),
     }
 }

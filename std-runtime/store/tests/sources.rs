@@ -39,6 +39,7 @@ where
         expect: Expect::DEFAULT,
         chance: Chance::from_seed(7),
         send_correlation_id: false,
+        log_locations: false,
     };
     let routes = Routes {
         mirrors: vec![Mirror { upstream: upstream(), template: template("b") }],

@@ -68,6 +68,7 @@ where
         expect: Expect::DEFAULT,
         chance: Chance::from_seed(7),
         send_correlation_id: true,
+        log_locations: false,
     };
     World { clock, fetcher: Fetcher::new(parts, concurrency), runtime: Runtime::start(0).expect("no thread is needed") }
 }

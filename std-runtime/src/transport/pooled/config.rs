@@ -76,7 +76,8 @@ pub enum Proxy {
     /// As in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` (the first of them that is set serves all requests), and
     /// `NO_PROXY`.
     Environment,
-    /// This one: `http://user:password@host:port`, or `https://`. It has to allow `CONNECT`, also to port 80.
+    /// This one: `http://user:password@host:port`, `https://`, `socks5://` or `socks5h://`. One of HTTP has to allow
+    /// `CONNECT`, also to port 80; `socks5h` looks names up at the proxy, `socks5` here.
     Url(String),
 }
 
@@ -143,7 +144,7 @@ pub enum ConfigError {
         reason: &'static str,
     },
     /// A proxy that cannot be used. Its address is not shown, as it may hold a password.
-    #[error("the proxy cannot be used: write it as http://host:port or https://host:port; SOCKS is not supported")]
+    #[error("the proxy cannot be used: write it as http://host:port, or with https, socks5 or socks5h in front")]
     Proxy,
     /// No certificate in the PEM text, or a broken one.
     #[error("the PEM text of the TLS roots holds no usable certificate: it has to contain BEGIN CERTIFICATE blocks")]
@@ -282,7 +283,9 @@ mod tests {
             "header \"X-Key\" cannot be sent: its value may only hold visible ASCII"
         );
         assert_eq!(refused(|c| c.user_agent.clear()), "header \"user-agent\" cannot be sent: its value is empty");
-        assert!(refused(|c| c.proxy = Proxy::Url("socks5://127.0.0.1:1080".into())).contains("SOCKS is not supported"));
+        for unusable in ["socks4://127.0.0.1:1080", "gopher://127.0.0.1", "", "http://"] {
+            assert!(refused(|c| c.proxy = Proxy::Url(unusable.into())).contains("socks5h in front"), "{unusable}");
+        }
         assert!(refused(|c| c.roots = Roots::Pem(b"nonsense".to_vec())).contains("BEGIN CERTIFICATE"));
     }
 

@@ -27,6 +27,7 @@ mod redirect;
 mod resolve;
 mod settings;
 mod socket;
+mod socks;
 mod workers;
 
 use std::future::poll_fn;

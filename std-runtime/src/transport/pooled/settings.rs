@@ -4,6 +4,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::config::{ConfigError, HttpConfig, Proxy, Roots};
+use super::socks;
 
 /// The headers of every request, the fixed ones among them.
 pub(super) fn headers(config: &HttpConfig) -> Result<HeaderMap, ConfigError> {
@@ -72,13 +73,22 @@ pub(super) fn agent(config: &HttpConfig) -> Result<ureq::config::Config, ConfigE
 pub(super) fn proxy(config: &HttpConfig) -> Result<Option<ureq::Proxy>, ConfigError> {
     let proxy = match &config.proxy {
         Proxy::Direct => None,
-        Proxy::Environment => ureq::Proxy::try_from_env(),
+        Proxy::Environment => match ureq::Proxy::try_from_env() {
+            // ureq passes over what it cannot read, and would go there directly.
+            None if PROXY_VARIABLES
+                .iter()
+                .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) =>
+            {
+                return Err(ConfigError::Proxy);
+            }
+            proxy => proxy,
+        },
         Proxy::Url(url) => Some(ureq::Proxy::new(url).map_err(|_| ConfigError::Proxy)?),
     };
-    match proxy.as_ref().map(ureq::Proxy::protocol) {
-        None | Some(ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) => Ok(proxy),
-        Some(_) => Err(ConfigError::Proxy),
-    }
+    let is_usable = |proxy: &ureq::Proxy| {
+        matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) || socks::is_spoken_by(proxy)
+    };
+    if proxy.as_ref().is_none_or(is_usable) { Ok(proxy) } else { Err(ConfigError::Proxy) }
 }
 
 fn tls(config: &HttpConfig) -> Result<TlsConfig, ConfigError> {
@@ -105,6 +115,9 @@ const INPUT_BYTES: usize = 32 * 1024;
 const OUTPUT_BYTES: usize = 4 * 1024;
 /// Below `INPUT_BYTES`, so that a larger head is told as one rather than as a closed connection.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Where ureq looks for a proxy.
+const PROXY_VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// Headers that say how the message is transferred, or what is done with it here; a wrong one would break the framing.
 pub(super) const TRANSFER_HEADERS: [HeaderName; 9] = [

@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
+use ureq::Proxy;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::ResolvedSocketAddrs;
 use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
@@ -21,6 +24,8 @@ use super::config::TIMEOUT_MAX;
 use super::current::{self, Seen};
 use super::failure::{from_connect, from_established, raise};
 use super::job::{Job, Unfinished};
+use super::socks::{self, Target};
+use crate::transport::error::RequestError;
 use crate::transport::{Phase, TransportError};
 
 /// Opens TCP connections for a client, unless a proxy's tunnel is there already.
@@ -50,7 +55,10 @@ impl<In: Transport> Connector<In> for Dial {
         let job = current::job().ok_or_else(|| raise(TransportError::ShutDown))?;
         let limit = (*details.timeout.after).min(TIMEOUT_MAX);
         let started = Instant::now();
-        let stream = connect_any(&job, &details.addrs, started, limit)
+        let proxy =
+            details.config.proxy().filter(|proxy| socks::is_spoken_by(proxy) && !proxy.is_no_proxy(details.uri));
+        let addrs = proxy.map_or_else(|| Ok(details.addrs.clone()), |proxy| addresses_of(proxy, details))?;
+        let stream = connect_any(&job, &addrs, started, limit)
             .map_err(|failed| failed.map_or(ureq::Error::Timeout(details.timeout.reason), raise))?;
         current::note(|seen| {
             *seen = Seen { connect: Some(started.elapsed()), reused: false, answered: false, ..*seen }
@@ -69,8 +77,24 @@ impl<In: Transport> Connector<In> for Dial {
         };
         // Before any handshake, which is interrupted through the socket too.
         job.hold(&socket.stream).map_err(|_| raise(TransportError::ShutDown))?;
+        if let Some(proxy) = proxy {
+            let known = details.addrs.first().copied();
+            let target = Target::of(details.uri, known).ok_or_else(|| raise(RequestError::Url.into()))?;
+            socks::open(&socket.stream, proxy, target, started + limit).map_err(|error| match error.kind() {
+                ErrorKind::TimedOut => ureq::Error::Timeout(details.timeout.reason),
+                _ => raise(TransportError::Proxy),
+            })?;
+        }
         Ok(Some(Either::B(socket)))
     }
+}
+
+/// Where the proxy itself is.
+fn addresses_of(proxy: &Proxy, details: &ConnectionDetails) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    // The resolver knows the ports of HTTP alone, so this one is told.
+    let authority = format!("{}:{}", proxy.host(), proxy.port());
+    let uri = Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
+    details.resolver.resolve(&uri.map_err(|_| raise(TransportError::Proxy))?, details.config, details.timeout)
 }
 
 /// Tries one address after the other. Each but the last gets half of the time that is left, so that a dead first
