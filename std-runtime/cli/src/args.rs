@@ -12,6 +12,7 @@ use tidegate_store::Metadata;
 
 use crate::{
     bench,
+    connection::ConnectionArgs,
     exit::{Exit, Fatal, HELP},
     fetch, log, mock,
     output::{Output, Painted},
@@ -124,30 +125,17 @@ pub(crate) struct SourceArgs {
     /// End after this time with what is done by then
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub(crate) global_timeout: Option<Duration>,
-    /// The most connections open at once, 1 to 200; there are never more attempts in flight
-    #[arg(long, value_name = "N", default_value = "100", value_parser = concurrency)]
-    pub(crate) max_connections: u16,
-    /// The most idle connections kept, 0 to 200
-    #[arg(long, value_name = "N", default_value = "20", value_parser = idle)]
-    pub(crate) max_idle_connections: u16,
-    /// How long an idle connection is kept
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
-    pub(crate) max_idle_age: Duration,
-    /// What this client calls itself; give a way to reach you when you use other people's servers
-    #[arg(short = 'A', long, value_name = "TEXT")]
-    pub(crate) user_agent: Option<String>,
-    /// A header for each request, as in "X-Api-Key: value"; may be given several times
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    pub(crate) headers: Vec<String>,
-    /// Send the correlation id of each attempt as x-correlation-id: only to servers that are yours
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    /// Let logs and messages say where tiles are: only where nobody else reads them
     #[arg(long)]
-    pub(crate) send_correlation_id: bool,
+    pub(crate) log_locations: bool,
     /// Serve /healthz, /livez, /readyz and /metrics on this address while it runs, as in 127.0.0.1:9090; -v says which port
     /// became of port 0
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Where randomness starts from; drawn and printed where absent
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     pub(crate) seed: Option<u64>,
     /// Print every setting in force with its origin, and end
     #[arg(long)]
@@ -204,7 +192,7 @@ impl SourceArgs {
         let mut settings = layered(preset);
         settings.url.value = url;
         // An attempt that is admitted has a connection to go by; one that waits for it would look like a slow server.
-        settings.max_concurrency.value = settings.max_concurrency.value.min(self.max_connections);
+        settings.max_concurrency.value = settings.max_concurrency.value.min(self.connection.max_connections());
         Ok((settings, metadata))
     }
 
@@ -274,8 +262,13 @@ fn usage(error: &clap::Error, output: &mut Output) -> ExitCode {
         Exit::Usage.into()
     } else {
         // Help and version were asked for: a result.
-        let _unsaid = output.result(text.trim_end());
-        Exit::Complete.into()
+        match output.result(text.trim_end()) {
+            Ok(()) => Exit::Complete.into(),
+            Err(error) => {
+                output.message(&format!("tidegate: {error}"));
+                Exit::Local.into()
+            }
+        }
     }
 }
 
@@ -283,19 +276,27 @@ fn count(value: &str, least: u64, most: u64) -> Result<u64, String> {
     parse_count("", value, least, most).map_err(|bad| format!("{}; {}", bad.problem, bad.fix))
 }
 
-fn concurrency(value: &str) -> Result<u16, String> {
+pub(crate) fn concurrency(value: &str) -> Result<u16, String> {
     count(value, 1, CONCURRENCY_MAX.into()).map(|count| count as u16)
 }
 
-fn idle(value: &str) -> Result<u16, String> {
+pub(crate) fn idle(value: &str) -> Result<u16, String> {
     count(value, 0, CONCURRENCY_MAX.into()).map(|count| count as u16)
+}
+
+pub(crate) fn seed(value: &str) -> Result<u64, String> {
+    count(value, 0, u64::MAX)
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| "not an address with a port; give one of this machine, as in 127.0.0.1:9090".to_owned())
 }
 
 fn retries(value: &str) -> Result<u8, String> {
     count(value, 0, RETRIES_MAX.into()).map(|count| count as u8)
 }
 
-fn timeout(value: &str) -> Result<Duration, String> {
+pub(crate) fn timeout(value: &str) -> Result<Duration, String> {
     duration(value, TIMEOUT_MIN, TIMEOUT_MAX)
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     let rate = if args.schedule.is_given() { flags.rate.take() } else { None };
     let settings = flags.settings(if rate.is_some() { Preset::Load } else { Preset::Ancestor })?;
     if flags.print_config {
-        return print_config::print(&settings, flags.preset_origin(), output);
+        return print_config::print(&settings, &flags, output);
     }
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("bench", &place.template)?;

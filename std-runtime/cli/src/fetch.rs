@@ -16,7 +16,7 @@ use crate::{
     args::{OutputFormat, SourceArgs},
     cache::CacheArgs,
     exit::{Exit, Fatal},
-    guard,
+    guard, interrupt,
     letters::{LetterArgs, letter},
     output::Output,
     print_config,
@@ -55,12 +55,13 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     args.cache.check(&args.source)?;
     let (settings, metadata) = args.source.described(Preset::Bulk)?;
     if args.source.print_config {
-        return print_config::print(&settings, args.source.preset_origin(), output);
+        return print_config::print(&settings, &args.source, output);
     }
     let area = args.area.area()?;
     let wanted = area.count();
     if !quiet {
-        output.message(&format!("{}: {wanted} tiles", args.area.echo()));
+        let named = output.has_terminal() || args.source.log_locations;
+        output.message(&format!("{}: {wanted} tiles", args.area.echo(named)));
     }
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("fetch", &place.template)?;
@@ -70,8 +71,13 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         }
         let source = Source::open(&args.source, &args.cache, &settings, place)?;
         let estimate = dry_run::estimate(&area, args.sample, &source);
+        let interrupted = interrupt::interrupted(source.stop());
         source.close();
         let estimate = estimate.map_err(Fatal::local)?;
+        if interrupted {
+            output.message("tidegate: interrupted before the estimate; run the same command again");
+            return Ok(Exit::Interrupted);
+        }
         if estimate.is_none() && wanted > 0 {
             output.message("tidegate: none of the sampled tiles could be fetched, so their bytes are not known");
         }

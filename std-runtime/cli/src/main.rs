@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod cache;
+mod connection;
 mod exit;
 mod fetch;
 mod guard;

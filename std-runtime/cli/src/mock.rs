@@ -7,6 +7,7 @@ use tidegate::stop::{Extent, Stop};
 use tidegate_lab::mock::{Faults, Mock, MockConfig, TileSource};
 
 use crate::{
+    args::seed,
     exit::{Exit, Fatal},
     interrupt,
     output::Output,
@@ -31,7 +32,7 @@ pub(crate) struct MockArgs {
     #[arg(long, value_name = "FILE")]
     faults_file: Option<PathBuf>,
     /// Where the faults' randomness starts from
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &MockArgs, output: &mut Output) -> Result<Exit, Fatal> {
     output.message("counters: GET /__stats; rules: POST /__faults; Ctrl-C ends");
     let stop = std::sync::Arc::new(Stop::new());
     let asked = std::sync::Arc::clone(&stop);
-    interrupt::on_interrupt(std::sync::Arc::new(move |extent| asked.ask(extent)));
+    interrupt::on_interrupt(std::sync::Arc::new(move |extent| asked.ask(extent)), None);
     smol::block_on(stop.asked(Extent::Drain));
     let stats = serde_json::to_string_pretty(&mock.stop()).map_err(Fatal::local)?;
     output.result(&stats).map_err(Fatal::local)?;

@@ -35,9 +35,10 @@ impl Output {
     /// Writes a line of the result.
     ///
     /// # Errors
-    /// Where the stream is closed or full.
+    /// Where the stream is closed or full; the message says which stream.
     pub(crate) fn result(&mut self, line: &str) -> io::Result<()> {
         writeln!(self.results, "{line}")
+            .map_err(|error| io::Error::new(error.kind(), format!("standard output cannot be written to: {error}")))
     }
 
     /// Writes a message. What cannot be said is not said.
@@ -84,6 +85,11 @@ pub(crate) enum Painted {
     Always,
     /// Not at all
     Never,
+}
+
+/// Says something from another thread than the one that has the output. What cannot be said is not said.
+pub(crate) fn notice(line: &str) {
+    let _unsaid = writeln!(io::stderr(), "{line}");
 }
 
 /// How something that matters is shown.

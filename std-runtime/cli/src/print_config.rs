@@ -6,23 +6,71 @@ use tidegate::config::{Origin, Settings};
 use tidegate_core::{RateControl, backoff::BackoffConfig, breaker::BreakerMode, rate::Rate};
 
 use crate::{
+    args::SourceArgs,
     exit::{Exit, Fatal},
     output::Output,
-    source::url_template,
+    source::{mirrors, url_template},
 };
 
 /// Prints every setting in force.
-pub(crate) fn print(settings: &Settings, preset_origin: Origin, output: &mut Output) -> Result<Exit, Fatal> {
+pub(crate) fn print(settings: &Settings, args: &SourceArgs, output: &mut Output) -> Result<Exit, Fatal> {
     let url = match url_template(settings)? {
         Some(template) => template.to_string(),
         None => "the embedded tile server, on a free port".to_owned(),
     };
-    lines(settings, preset_origin, &url).iter().try_for_each(|line| output.result(line)).map_err(Fatal::local)?;
+    let mut rows = of_preset(settings, args.preset_origin(), &url);
+    rows.extend(of_run(args)?);
+    rows.extend(args.connection.rows(settings.max_concurrency.value, settings.timeout.value)?);
+    rows.iter().try_for_each(|row| output.result(&row.line())).map_err(Fatal::local)?;
     Ok(Exit::Complete)
 }
 
-/// The settings as lines: name, value, origin.
-fn lines(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<String> {
+/// A setting: its name, its value in words, and where that came from.
+pub(crate) struct Row {
+    name: &'static str,
+    value: String,
+    origin: &'static str,
+}
+
+impl Row {
+    pub(crate) fn new(name: &'static str, value: String, origin: &'static str) -> Self {
+        Self { name, value, origin }
+    }
+
+    fn line(&self) -> String {
+        format!("{:<23} {:<55} {}", self.name, self.value, self.origin)
+    }
+}
+
+/// Where a setting that no preset has comes from.
+pub(crate) const fn given(is_given: bool) -> &'static str {
+    if is_given { "flag" } else { "default" }
+}
+
+/// What belongs to this run alone.
+fn of_run(args: &SourceArgs) -> Result<Vec<Row>, Fatal> {
+    let mirrors: Vec<String> = mirrors(&args.mirrors)?.iter().map(ToString::to_string).collect();
+    let named = |value: Option<String>, absent: &str| value.unwrap_or_else(|| absent.to_owned());
+    let time = args.global_timeout.map(|time| format!("{time:?}"));
+    Ok(vec![
+        Row::new(
+            "mirror",
+            if mirrors.is_empty() { "none".to_owned() } else { mirrors.join(", ") },
+            given(!mirrors.is_empty()),
+        ),
+        Row::new("global-timeout", named(time, "none"), given(args.global_timeout.is_some())),
+        Row::new(
+            "seed",
+            named(args.seed.map(|seed| seed.to_string()), "drawn for each run"),
+            given(args.seed.is_some()),
+        ),
+        Row::new("listen", named(args.listen.map(|at| at.to_string()), "nowhere"), given(args.listen.is_some())),
+        Row::new("log-locations", args.log_locations.to_string(), given(args.log_locations)),
+    ])
+}
+
+/// What a preset decides where nobody says otherwise.
+fn of_preset(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<Row> {
     let gate = settings.gate_config();
     let call = settings.call_config();
     let breaker = gate.breaker;
@@ -63,8 +111,8 @@ fn lines(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<String> {
         ("slow after", format!("{:?}", gate.slow_after), settings.timeout.origin),
         ("lease", format!("{:?}", gate.lease), settings.timeout.origin),
     ]
-    .map(|(name, value, origin)| format!("{name:<23} {value:<55} {origin}"))
-    .to_vec()
+    .map(|(name, value, origin)| Row::new(name, value, origin.name()))
+    .into()
 }
 
 fn rate(control: RateControl) -> String {

@@ -9,7 +9,7 @@ use tidegate::{
     runtime::Runtime,
     stop::{Extent, Stop},
     template::UrlTemplate,
-    transport::{HttpConfig, HttpTransport, Request, Transport},
+    transport::{HttpTransport, Request, Transport},
     upstream::Upstream,
     verify::Expect,
 };
@@ -66,7 +66,7 @@ impl Source {
     pub(crate) fn open(args: &SourceArgs, cache: &CacheArgs, settings: &Settings, place: Place) -> Result<Self, Fatal> {
         let source = Self::build(args, cache, settings, settings.gate_config(), chance(args), place)?;
         let stopped = source.fetcher.clone();
-        interrupt::on_interrupt(Arc::new(move |extent| stopped.stop().ask(extent)));
+        interrupt::on_interrupt(Arc::new(move |extent| stopped.stop().ask(extent)), interrupt::DRAINING);
         Ok(source)
     }
 
@@ -81,7 +81,7 @@ impl Source {
     ) -> Result<Self, Fatal> {
         let seed = chance.seed();
         let concurrency = gate.limit.ceiling;
-        let http = http_config(args, concurrency, settings.timeout.value)?;
+        let http = args.connection.http_config(concurrency, settings.timeout.value)?;
         let clock = SystemClock::start();
         let (cache, caching) = cache.open(&http, clock.now())?.unzip();
         let transport = HttpTransport::new(http).map_err(Fatal::usage)?;
@@ -101,7 +101,8 @@ impl Source {
             template: template.clone(),
             expect: Expect::DEFAULT,
             chance,
-            send_correlation_id: args.send_correlation_id,
+            send_correlation_id: args.connection.send_correlation_id,
+            log_locations: args.log_locations,
         };
         let fetcher = Fetcher::routed(parts, routes, concurrency);
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
@@ -225,9 +226,15 @@ pub(crate) fn tilejson(args: &SourceArgs, settings: &Settings, url: &str) -> Res
         exit: Exit::Source,
         message: format!("--scheme=tilejson: {why}; give the address of a TileJSON document"),
     };
-    let transport = HttpTransport::new(http_config(args, 1, settings.timeout.value)?).map_err(Fatal::usage)?;
-    let request = Request::new(url);
-    let answer = smol::block_on(transport.send(request)).map_err(|error| unusable(&error))?;
+    let limit = settings.timeout.value;
+    let transport = HttpTransport::new(args.connection.http_config(1, limit)?).map_err(Fatal::usage)?;
+    // The transport bounds each silence, and this the whole: a server may be slow for ever without being silent.
+    let late = async {
+        smol::Timer::after(limit).await;
+        Err(unusable(&format_args!("no answer within {limit:?}")))
+    };
+    let ask = async { transport.send(Request::new(url)).await.map_err(|error| unusable(&error)) };
+    let answer = smol::block_on(smol::future::or(ask, late))?;
     if answer.status != 200 {
         return Err(unusable(&format!("the server answered with status {}", answer.status)));
     }
@@ -251,7 +258,7 @@ fn listen(address: SocketAddr, health: Arc<Health>, fetcher: Fetcher<HttpTranspo
 }
 
 /// The further sources.
-fn mirrors(urls: &[String]) -> Result<Vec<UrlTemplate>, Fatal> {
+pub(crate) fn mirrors(urls: &[String]) -> Result<Vec<UrlTemplate>, Fatal> {
     if urls.len() > MIRRORS_MAX {
         return Err(Fatal::usage(format!("--mirror: given {} times; give it at most {MIRRORS_MAX} times", urls.len())));
     }
@@ -261,33 +268,6 @@ fn mirrors(urls: &[String]) -> Result<Vec<UrlTemplate>, Fatal> {
         Ok(template)
     };
     urls.iter().map(mirror).collect()
-}
-
-fn http_config(args: &SourceArgs, concurrency: u16, attempt_timeout: Duration) -> Result<HttpConfig, Fatal> {
-    let mut config = HttpConfig {
-        // A connection for each attempt that may be in flight is enough, and never more than asked for.
-        max_connections: usize::from(args.max_connections.min(concurrency)),
-        max_idle_connections: usize::from(args.max_idle_connections),
-        max_idle_age: args.max_idle_age,
-        headers: args.headers.iter().map(|header| split_header(header)).collect::<Result<_, _>>()?,
-        // The attempt's own clock runs out first, and says so.
-        read_timeout: HttpConfig::default().read_timeout.max(attempt_timeout),
-        ..HttpConfig::default()
-    };
-    if let Some(user_agent) = &args.user_agent {
-        config.user_agent.clone_from(user_agent);
-    }
-    Ok(config)
-}
-
-fn split_header(header: &str) -> Result<(String, String), Fatal> {
-    match header.split_once(':') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        Some(_) | None => {
-            // Not shown: what lacks its colon may be a secret all the same.
-            Err(Fatal::usage("--header: no name and value; give them as in \"X-Api-Key: value\""))
-        }
-    }
 }
 
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);

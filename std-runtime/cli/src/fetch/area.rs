@@ -59,9 +59,16 @@ impl AreaArgs {
         Corridor::from_geojson(&text, self.corridor).map_err(|error| name(&error))
     }
 
-    /// What was understood, to be compared with what was meant.
-    pub(super) fn echo(&self) -> String {
-        let boxes = self.bbox.iter().map(|bbox| format!("west,south,east,north = {bbox}"));
+    /// What was understood, to be compared with what was meant; where nobody may be looking, without saying where that is.
+    pub(super) fn echo(&self, named: bool) -> String {
+        let shown = if named { &self.bbox[..] } else { &[] };
+        let boxes = shown.iter().map(|bbox| format!("west,south,east,north = {bbox}"));
+        let count = match (named, self.bbox.len()) {
+            (true, _) | (false, 0) => None,
+            (false, 1) => Some("a box".to_owned()),
+            (false, count) => Some(format!("{count} boxes")),
+        };
+        let boxes = boxes.chain(count);
         let width = self.corridor;
         let routes = self.route.iter().map(|path| format!("{width} m along {}", path.display()));
         let list = self.list.iter().map(|path| format!("listed in {}", path.display()));

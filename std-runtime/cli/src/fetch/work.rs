@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use tidegate::{fetch::TileReport, stop::Extent};
+use tidegate::{
+    fetch::{TileOutcome, TileReport},
+    stop::Extent,
+};
 use tidegate_core::TileId;
 use tidegate_store::{area::AreaError, dead_letter::DeadLetterError, sink::SinkError};
 
@@ -84,12 +87,14 @@ pub(crate) fn work(
     let told = tally.clone();
     let tiles = tiles.map_while(move |tile| tile.map_err(|trouble| told.trouble(trouble)).ok());
     let stream = each(source, tiles, Progress::interval(output), |report| {
-        if let Some(report) = report {
-            recorder.record(&report);
+        if let Some(mut report) = report {
             if let Err(trouble) = keep(&report) {
                 source.fetcher.stop().ask(Extent::Drain);
                 tally.trouble(trouble);
+                // What came and could not be kept is still to be fetched.
+                report.outcome = TileOutcome::Cancelled;
             }
+            recorder.record(&report);
         }
         recorder.found(tally.found.load(Ordering::Acquire));
         progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tidegate::{
     fetch::{TileOutcome, TileReport},
     ledger::Ledger,
+    transport::pooled::PoolState,
     upstream::Status,
 };
 use tidegate_lab::measure::{percentile::Summary, requirement::Judgement};
@@ -92,6 +93,8 @@ pub(super) struct Metrics {
     pub(super) status: Status,
     /// What the cache holds and did, where there is one.
     pub(super) cache: Option<CacheStats>,
+    /// Connections and threads at the end of the run.
+    pub(super) pool: PoolState,
     /// Latencies of tiles, sorted.
     pub(super) tiles_us: Vec<u64>,
     /// Where there was a schedule.
@@ -102,8 +105,7 @@ impl Metrics {
     pub(super) fn new(
         mut samples: Samples,
         wall: Duration,
-        status: Status,
-        cache: Option<CacheStats>,
+        (status, pool, cache): (Status, PoolState, Option<CacheStats>),
         on_time: Option<OnTime>,
     ) -> Self {
         Self {
@@ -114,6 +116,7 @@ impl Metrics {
             queue: Summary::of(&mut samples.queue_us.kept),
             status,
             cache,
+            pool,
             tiles_us: samples.tiles_us.kept,
             on_time,
         }
@@ -172,6 +175,12 @@ impl Metrics {
             "failed_by_kind": counts(&ledger.failed_by_kind),
             "faults_by_kind": counts(&ledger.faults_by_kind),
             "breaker": { "opened": opened, "half_opened": half_opened, "closed": closed },
+            "connections": {
+                "opened": self.pool.opened_connections,
+                "open": self.pool.open_connections,
+                "idle": self.pool.idle_connections,
+                "threads": self.pool.workers,
+            },
             "requirements": judged,
             "limit": limit,
             "interval_seconds": interval.as_secs_f64(),

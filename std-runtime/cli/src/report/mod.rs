@@ -80,8 +80,8 @@ impl Recorder {
         self.ledger.cancel(self.ledger.requested.saturating_sub(taken_up));
         self.ledger.add_attempts(&source.fetcher.refreshed());
         let on_time = self.open_loop.map(|open_loop| open_loop.finish(self.ledger.requested));
-        let status = source.fetcher.upstream().status();
-        let metrics = Metrics::new(self.samples, wall, status, source.cache(), on_time);
+        let (status, pool) = (source.fetcher.upstream().status(), source.fetcher.transport().pool());
+        let metrics = Metrics::new(self.samples, wall, (status, pool, source.cache()), on_time);
         Run {
             seed: source.seed,
             metrics,

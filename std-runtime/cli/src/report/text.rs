@@ -55,6 +55,11 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
         row("saved by the cache", saved(ledger, cache));
     }
     row("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit));
+    let pool = &metrics.pool;
+    row(
+        "connections",
+        format!("{} opened, {} open; {} threads", pool.opened_connections, pool.open_connections, pool.workers),
+    );
     row(
         "breaker",
         match status.opened {

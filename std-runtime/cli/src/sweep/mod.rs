@@ -99,7 +99,7 @@ enum Format {
 pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
     let settings = args.source.settings(Preset::Ancestor)?;
     if args.source.print_config {
-        return print_config::print(&settings, args.source.preset_origin(), output);
+        return print_config::print(&settings, &args.source, output);
     }
     args.check(&settings)?;
     let reports = args.reports.iter().map(format_of).collect::<Result<Vec<_>, _>>()?;
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<
     guard::bulk_is_allowed("sweep", &place.template)?;
     let stop = Arc::new(Stop::new());
     let asked = Arc::clone(&stop);
-    interrupt::on_interrupt(Arc::new(move |extent| asked.ask(extent)));
+    interrupt::on_interrupt(Arc::new(move |extent| asked.ask(extent)), interrupt::DRAINING);
     let seed = source::chance(&args.source).seed();
     let sweep = Sweep { args, settings: &settings, place, seed, stop, started: Instant::now() };
     let mut total = Ledger::default();
@@ -142,8 +142,8 @@ impl SweepArgs {
                 "--max-concurrency: a sweep goes through several; give them as in --levels 1,5,10",
             ));
         }
-        if let Some(level) = self.levels.iter().find(|level| **level > self.source.max_connections) {
-            let most = self.source.max_connections;
+        if let Some(level) = self.levels.iter().find(|level| **level > self.source.connection.max_connections()) {
+            let most = self.source.connection.max_connections();
             return Err(Fatal::usage(format!(
                 "--levels: {level} in flight need as many connections, and {most} are allowed; give --max-connections {level}"
             )));

@@ -117,6 +117,7 @@ fn the_same_seed_asks_for_the_same_tiles() {
 fn the_configuration_is_shown_with_its_origins() {
     let output =
         tidegate(&["bench", "--print-config", "--timeout", "3s", "--url-template", "http://127.0.0.1:9/?key=canary"])
+            .args(["--proxy", "http://canary:canary@proxy:3128", "-H", "X-Api-Key: canary", "--global-timeout", "90s"])
             .env("MAX_CONCURRENCY", "7")
             .env("TIMEOUT_SECONDS", "99")
             .output()
@@ -131,6 +132,10 @@ fn the_configuration_is_shown_with_its_origins() {
     assert_eq!(row("max-concurrency"), "max-concurrency fixed at 7 environment");
     assert_eq!(row("timeout"), "timeout 3s flag");
     assert_eq!(row("attempts"), "attempts 3 preset");
+    assert_eq!(row("max-idle-age"), "max-idle-age 15s default");
+    assert_eq!(row("proxy"), "proxy http://proxy:3128 flag");
+    assert_eq!(row("headers"), "headers X-Api-Key flag");
+    assert_eq!(row("global-timeout"), "global-timeout 90s flag");
     assert!(!text.contains("canary"), "{text}");
     let embedded = stdout(&run(&["fetch", "--print-config", "--preset", "polite"]));
     assert!(embedded.contains("the embedded tile server") && !embedded.contains("127.0.0.1"), "{embedded}");
@@ -141,9 +146,10 @@ fn the_configuration_is_shown_with_its_origins() {
 fn there_are_never_more_attempts_than_connections() {
     let mock = mock("latency=50ms");
     let url = mock.url_template();
-    let flags = ["--max-concurrency", "8", "--max-connections", "2", "--timeout", "90ms", "--retries", "0"];
+    let flags = ["--max-concurrency", "8", "--max-connections", "2"];
     let document =
         json(&run(&[&["bench", "-n", "8", "--output-format", "json", "--url-template", &url], &flags[..]].concat()));
-    assert_eq!(document["metrics"]["max_in_flight"], 2);
-    assert_eq!(document["metrics"]["failed"], 0, "one that waits for a connection would run out of time");
+    assert_eq!(document["metrics"]["max_in_flight"], 2, "one that waits for a connection would look slow");
+    assert_eq!((&document["metrics"]["failed"], settled(&mock).connections.accepted), (&0.into(), 2));
+    assert_eq!((&document["connections"]["opened"], &document["connections"]["threads"]), (&2.into(), &2.into()));
 }

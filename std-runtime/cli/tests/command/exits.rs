@@ -39,6 +39,12 @@ fn two_where_a_flag_cannot_be_used() {
         (&["--output-format", "xml"], ["'xml'", "--output-format", "text, json"]),
         (&["--url-template", "ftp://a.test/"], ["--url-template", "ftp", "https and http"]),
         (&["--header", "nothing"], ["--header", "no name and value", "X-Api-Key: value"]),
+        (&["--max-idle-age", "2h"], ["'2h'", "--max-idle-age", "give 1ms to 3600s"]),
+        (&["--max-connections", "201"], ["'201'", "--max-connections", "give 1 to 200"]),
+        (&["--max-idle-connections", "no"], ["'no'", "--max-idle-connections", "give 0 to 200"]),
+        (&["--seed", "x"], ["'x'", "--seed", "give 0 to 18446744073709551615"]),
+        (&["--listen", "9090"], ["'9090'", "--listen", "127.0.0.1:9090"]),
+        (&["--proxy", "gopher://x"], ["--proxy", "cannot be used", "http://host:port"]),
         (&["fetch", "--bbox", "1,2,3", "--zooms", "0", "--output", "x"], ["'1,2,3'", "--bbox", ""]),
         (&["fetch", "--bbox", "-1,-1,1,1", "--zooms", "9-x", "--output", "x"], ["'9-x'", "--zooms", ""]),
     ] {
@@ -115,8 +121,16 @@ fn four_where_writing_fails_on_the_way() {
     let directory = tempfile::tempdir().expect("a directory");
     // A file where the tiles of zoom 1 belong.
     fs::write(directory.path().join("1"), "in the way").expect("a file");
-    let output = fetch_into(directory.path(), &mock("").url_template());
+    let directory = directory.path().to_str().expect("UTF-8");
+    let area = ["fetch", "--bbox", "-180,-85,180,85", "--zooms", "0-1", "--output", directory];
+    let output = run(&[&area[..], &["--output-format", "json", "--url-template", &mock("").url_template()]].concat());
     assert_eq!(code(&output), Some(4), "{}", stderr(&output));
+    let metrics = json(&output)["metrics"].clone();
+    assert_eq!(
+        (&metrics["fetched"], &metrics["cancelled"]),
+        (&1.into(), &4.into()),
+        "what is there is what was fetched"
+    );
 }
 
 #[test]
@@ -172,6 +186,25 @@ fn a_closed_standard_output_is_a_local_error_and_no_panic() {
     let said = stderr(&output);
     assert_eq!(code(&output), Some(4), "{said}");
     assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_under_standard_output_is_a_local_error_and_under_the_messages_none() {
+    let full = || File::options().write(true).open("/dev/full").expect("a disk that is full");
+    for arguments in
+        [&["-n", "2"][..], &["--help"], &["--version"], &["--print-config"], &["-n", "2", "--output-format", "json"]]
+    {
+        let output = tidegate(arguments).stdout(full()).stderr(Stdio::piped()).output().expect("the command starts");
+        let said = stderr(&output);
+        assert_eq!(code(&output), Some(4), "{arguments:?}: {said}");
+        assert!(said.contains("standard output cannot be written to") && !said.contains("panicked"), "{said}");
+    }
+    let refused = mock("500=100%");
+    let unsaid = ["-vvv", "-n", "2", "--retries", "0", "--url-template", &refused.url_template()];
+    let output = tidegate(&unsaid).stdout(Stdio::piped()).stderr(full()).output().expect("the command starts");
+    assert_eq!(code(&output), Some(3), "as if somebody had read it");
+    assert!(stdout(&output).contains("2 status 500"), "{}", stdout(&output));
 }
 
 #[test]

@@ -13,7 +13,16 @@ use tidegate_lab::mock::{Mock, MockConfig, MockStats};
 pub(crate) fn tidegate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     command.args(arguments).stdin(Stdio::null());
-    for variable in ["TILE_BASE_URL", "MAX_CONCURRENCY", "TIMEOUT_SECONDS", "RETRIES", "NO_COLOR"] {
+    for variable in [
+        "TILE_BASE_URL",
+        "MAX_CONCURRENCY",
+        "TIMEOUT_SECONDS",
+        "RETRIES",
+        "NO_COLOR",
+        "ALL_PROXY",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+    ] {
         command.env_remove(variable);
     }
     command
