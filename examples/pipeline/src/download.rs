@@ -60,6 +60,7 @@ impl Sources {
             expect: Expect::DEFAULT,
             chance: Chance::from_system(),
             send_correlation_id: true,
+            log_locations: false,
         };
         let watch = Arc::new(Health::start(Instant::ORIGIN, 2));
         let routes = Routes { mirrors: vec![source(second)?], choice: Arc::new(Healthiest::of(2)), watch };

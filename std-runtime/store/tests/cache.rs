@@ -76,6 +76,7 @@ where
         expect: Expect::DEFAULT,
         chance: Chance::from_seed(7),
         send_correlation_id: true,
+        log_locations: false,
     };
     let caching = Caching { cache: Arc::clone(&cache) as _, mode, degrade };
     let routes = Routes { cache: Some(caching), ..Routes::default() };

@@ -51,8 +51,12 @@ fn a_slow_head_is_ended_in_time_while_others_go_on() {
 fn an_idle_connection_is_closed_in_time() {
     let mock = start(MockConfig { idle_timeout: Duration::from_millis(60), ..MockConfig::default() });
     let silent = Connection::open(mock.addr());
-    let mut served = Connection::open(mock.addr());
-    assert_eq!(served.get("/0/0/0", "").expect("an answer").status, 200);
+    // On a busy machine its time may be over before it asks.
+    let serve = |_| {
+        let mut served = Connection::open(mock.addr());
+        served.get("/0/0/0", "").is_ok_and(|answer| answer.status == 200).then_some(served)
+    };
+    let served = (0..50).find_map(serve).expect("one is quick enough");
     for connection in [silent, served] {
         let (bytes, end) = connection.rest();
         assert!(bytes.is_empty() && end.is_ok(), "{end:?}");
@@ -75,7 +79,8 @@ fn line_ends_alone_do_not_keep_a_connection_open() {
 fn a_request_being_worked_on_is_not_idle() {
     let config = MockConfig { idle_timeout: Duration::from_millis(70), ..MockConfig::default() };
     let mock = start(MockConfig { faults: "latency=90ms".parse().expect("a good rule"), ..config });
-    assert_eq!(fetch(mock.addr(), "/0/0/0", "").expect("an answer").status, 200);
+    // On a busy machine its time may be over before it asks; if being worked on were idle, it would be so each time.
+    assert!((0..20).any(|_| fetch(mock.addr(), "/0/0/0", "").is_ok_and(|answer| answer.status == 200)));
 }
 
 #[test]
