@@ -36,11 +36,10 @@ pub fn write(rows: &[Row]) -> Result<(), Box<dyn Error>> {
 /// then it only says so.
 pub fn compare(rows: &[Row]) -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(path())?;
-    let theirs =
-        text.lines().filter_map(|line| line.strip_prefix("# rustc")).next().ok_or("the file names no compiler")?;
-    let ours = compiler()?;
-    if !ours.strip_prefix("rustc").is_some_and(|ours| ours == theirs) {
-        println!("not compared with the kept counts: those are of rustc{theirs}, this is {ours}");
+    let theirs = text.lines().find_map(|line| line.strip_prefix("# ").filter(|line| line.starts_with("rustc")));
+    let (theirs, ours) = (theirs.ok_or("the file names no compiler")?, compiler()?);
+    if theirs != ours {
+        println!("not compared with the kept counts: those are of {theirs}, this is {ours}");
         return Ok(());
     }
     let kept = parse(&text)?;
