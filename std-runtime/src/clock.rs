@@ -2,6 +2,8 @@
 //!
 //! Everything else is handed a [`Clock`] and a [`Chance`], so that it runs unchanged on virtual time and from a seed.
 
+mod timers;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -10,10 +12,11 @@ use std::{
     time,
 };
 
-use async_io::Timer;
 use tidegate_core::{Entropy, Instant, drive::Clock};
 
-/// The monotonic clock of the machine, counted from when it was made, with timers of async-io.
+use timers::Alarm;
+
+/// The monotonic clock of the machine, counted from when it was made, with timers of its own ([`Sleep`]).
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     origin: time::Instant,
@@ -35,20 +38,20 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, at: Instant) -> Sleep {
-        let at = self.origin.checked_add(at.saturating_since(Instant::ORIGIN));
-        Sleep(at.map_or_else(Timer::never, Timer::at))
+        Sleep(Alarm::new(self.origin.checked_add(at.saturating_since(Instant::ORIGIN))))
     }
 }
 
-/// A timer that says nothing but that it is time.
+/// A timer that says nothing but that it is time. All of a process share one thread, which a timer wakes only where it is
+/// earlier than all others.
 #[derive(Debug)]
-pub struct Sleep(Timer);
+pub struct Sleep(Alarm);
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(context).map(|_| ())
+        Pin::new(&mut self.0).poll(context)
     }
 }
 
