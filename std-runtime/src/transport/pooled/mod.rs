@@ -21,6 +21,7 @@ pub mod config;
 mod current;
 mod exchange;
 mod failure;
+mod handover;
 mod idle;
 mod job;
 mod redirect;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use async_lock::SemaphoreGuardArc;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::handover::{Handover, Taken};
 use super::job::{Job, Stop};
 use super::{current, lock};
 use crate::transport::error::Resource;
@@ -45,15 +46,13 @@ struct Shared {
     alive: AtomicUsize,
     busy: AtomicUsize,
     closing: AtomicBool,
-    jobs: Receiver<Queued>,
+    jobs: Handover<Queued>,
 }
 
 #[derive(Debug)]
 struct Threads {
     list: Vec<Worker>,
-    /// `None` once closed.
-    jobs: Option<Sender<Queued>>,
-    /// Each thread holds a clone and sends nothing: the channel breaks when the last one has ended.
+    /// `None` once closed. Each thread holds a clone and sends nothing: the channel breaks when the last one has ended.
     alive: Option<Sender<Infallible>>,
     ended: Receiver<Infallible>,
 }
@@ -82,15 +81,14 @@ impl Queued {
 
 impl Workers {
     pub(super) fn new(limit: usize, work: Arc<dyn Work>) -> Self {
-        let (jobs_in, jobs_out) = bounded(limit);
         let (alive, ended) = bounded(1);
         let shared = Shared {
             alive: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
-            jobs: jobs_out,
+            jobs: Handover::new(limit),
         };
-        let threads = Threads { list: Vec::new(), jobs: Some(jobs_in), alive: Some(alive), ended };
+        let threads = Threads { list: Vec::new(), alive: Some(alive), ended };
         Self { work, shared: Arc::new(shared), threads: Mutex::new(threads) }
     }
 
@@ -98,11 +96,9 @@ impl Workers {
     pub(super) fn submit(&self, queued: Queued) -> Result<(), TransportError> {
         let mut threads = lock(&self.threads);
         let needed = self.shared.alive.fetch_add(1, Ordering::Relaxed) + 1;
-        let result = threads.provide(needed, &self.shared, &self.work).and_then(|()| {
-            let jobs = threads.jobs.as_ref().ok_or(TransportError::ShutDown)?;
-            // Full is impossible: each entry holds one of as many turns as there are places.
-            jobs.try_send(queued).map_err(|_| TransportError::ShutDown)
-        });
+        let result = threads
+            .provide(needed, &self.shared, &self.work)
+            .and_then(|()| self.shared.jobs.give(queued).map_err(|_| TransportError::ShutDown));
         if result.is_err() {
             self.shared.alive.fetch_sub(1, Ordering::Relaxed);
         }
@@ -124,8 +120,8 @@ impl Workers {
         let ended = {
             let mut threads = lock(&self.threads);
             self.shared.closing.store(true, Ordering::SeqCst);
-            // With the last sender gone, the workers empty the queue and end.
-            threads.jobs = None;
+            // The workers empty the queue and end.
+            self.shared.jobs.close();
             threads.alive = None;
             for worker in &threads.list {
                 if let Some(job) = lock(&worker.running).as_ref() {
@@ -218,14 +214,13 @@ fn live(shared: &Shared, work: &dyn Work, running: &Mutex<Option<Arc<Job>>>) {
 /// Waits for a request; `None` where there will be none any more.
 fn next(shared: &Shared, work: &dyn Work) -> Option<Queued> {
     let mut pause = Some(work.tidy_after());
-    while let Some(time) = pause {
-        match shared.jobs.recv_timeout(time) {
-            Ok(queued) => return Some(queued),
-            Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => pause = work.tidy(),
+    loop {
+        match shared.jobs.take(pause) {
+            Taken::One(queued) => return Some(queued),
+            Taken::Closed => return None,
+            Taken::NothingYet => pause = work.tidy(),
         }
     }
-    shared.jobs.recv().ok()
 }
 
 /// Enough for a TLS handshake in a debug build, several times over.
