@@ -89,8 +89,9 @@ where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    // A report waits at its sender until it is taken, so none has to be kept here beside the one in hand.
-    let (sender, reports) = channel::bounded(1);
+    // A report takes the place of its body along, so that no more of them wait here than bodies may be held. With less room,
+    // whoever takes them is woken for each.
+    let (sender, reports) = channel::bounded(shared.slot_count);
     let counts = Arc::new(Counts::default());
     let run = shared.next_run();
     let tiles = (0..).map(move |index| CorrelationId { run, index }).zip(tiles);

@@ -2,8 +2,6 @@
 //!
 //! Each function walks the parts that its format is made of and returns where the image ends, without decoding it.
 
-use flate2::Crc;
-
 use super::format::{Flaw, is_padding};
 
 /// PNG (ISO/IEC 15948): chunks of length, type, data and checksum, from `IHDR` to `IEND`. Checksums of ancillary chunks
@@ -140,9 +138,7 @@ fn names_avif(brands: &[u8]) -> bool {
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(bytes);
-    crc.sum()
+    crc32fast::hash(bytes)
 }
 
 fn byte(bytes: &[u8], at: usize) -> Result<u8, Flaw> {
