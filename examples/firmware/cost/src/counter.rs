@@ -42,6 +42,7 @@ impl Counter {
     }
 
     /// A row for an operation that costs the same each time, or nearly.
+    #[allow(dead_code, reason = "not every program has such an operation")]
     pub(crate) fn row<R>(&self, name: &str, mut operation: impl FnMut() -> R) {
         let mut samples = Samples::new();
         (0..SAMPLES_MAX).for_each(|_| samples.add(self.count(&mut operation).0));
