@@ -64,7 +64,7 @@ fn a_server_that_answers(counter: &Counter) {
     }
     admit.print("Gate::poll, go");
     settle.print("Gate::settle, success");
-    both.print("both");
+    both.print("Gate, poll and settle of one attempt");
 }
 
 fn a_server_that_fails(counter: &Counter) {

@@ -62,7 +62,8 @@ fn main() -> ! {
             traced.control(clock.now(), hidden(control));
         }
         let snapshot = traced.change(clock.now(), |gate| gate.snapshot(clock.now()));
-        let _ = hidden(traced.change(clock.now(), |gate| gate.restore(clock.now(), &hidden(snapshot), Downtime::Unknown)));
+        let _ =
+            hidden(traced.change(clock.now(), |gate| gate.restore(clock.now(), &hidden(snapshot), Downtime::Unknown)));
         hidden(traced.hash())
     });
 

@@ -13,14 +13,10 @@ use core::hint::black_box as hidden;
 use alloc::boxed::Box;
 use counter::{Counter, Samples};
 use semihosting::println;
-use static_cell::ConstStaticCell;
-
-static STATE: ConstStaticCell<u32> = ConstStaticCell::new(1);
 
 #[board::entry]
 fn main() -> ! {
     on_heap::start();
-    hidden(STATE.take());
     let mut samples = Samples::new();
     samples.add(Counter::start().count(|| Box::new(hidden(1))).0);
     samples.print("an allocation");
