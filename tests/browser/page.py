@@ -1,4 +1,4 @@
-"""The page of a sweep in a real browser, in both themes, wide and narrow: what is drawn can be seen and read.
+"""The pages of a sweep and of a benchmark in a real browser, in both themes, wide and narrow: what is drawn can be seen and read.
 
     page.py [DIRECTORY]     keeps the page and the pictures there, to be looked at
 """
@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
-from common import check, tidegate  # noqa: E402
+from common import check, mock, tidegate  # noqa: E402
 
 # Runs in a copy of the page and leaves what it found in an element of its own: the page itself has no script.
 PROBE = r"""
@@ -98,23 +98,24 @@ def first_pixel(picture):
     return tuple(zlib.decompress(packed)[1:4])
 
 
-def look(directory, page, probe, theme, name, width):
+def look(directory, page, titles, texts_min, theme, name, width):
+    probe = probe_of(page)
     dom = chromium(probe, theme, width, "--virtual-time-budget=5000", "--dump-dom")
     told = re.search(r'<pre id="found">(.*?)</pre>', dom, re.S)
     check(told, "the probe did not run")
     found = json.loads(told[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-    where = f"{theme}, {name}"
+    where = f"{page.stem}, {theme}, {name}"
     check(found["dark"] == (theme == "dark"), f"{where}: the browser took the other theme")
-    check(found["texts"] > 150, f"{where}: only {found['texts']} pieces of text")
+    check(found["texts"] > texts_min, f"{where}: only {found['texts']} pieces of text")
     check(not found["faint"], f"{where}: contrast below 4.5: {found['faint'][:5]}")
-    titles = [title for title, _, _ in found["plots"]]
-    check(titles == ["Throughput", "Latency", "Latency distribution", "Over time"], f"{where}: {titles}")
+    drawn = [title for title, _, _ in found["plots"]]
+    check(drawn == titles, f"{where}: {drawn}")
     check(all(w > 250 and h > 200 for _, w, h in found["plots"]), f"{where}: a plot is too small: {found['plots']}")
     check(found["marks"] > 50, f"{where}: only {found['marks']} marks are drawn")
     check(not found["outside"], f"{where}: text outside of its plot: {found['outside'][:5]}")
     check(found["overflow"] <= 0, f"{where}: the page is {found['overflow']} px wider than the window")
     check(not found["fetched"], f"{where}: the page fetched {found['fetched']}")
-    picture = directory / f"{theme}-{name}.png"
+    picture = directory / f"{page.stem}-{theme}-{name}.png"
     chromium(page, theme, width, f"--screenshot={picture}")
     red, green, blue = first_pixel(picture)
     is_dark = red + green + blue < 3 * 128
@@ -122,8 +123,17 @@ def look(directory, page, probe, theme, name, width):
     print(f"{where}: {found['texts']} texts, {found['marks']} marks, {picture.name} {picture.stat().st_size} bytes")
 
 
-def main(directory):
-    page, probe = directory / "sweep.html", directory / "probe.html"
+def probe_of(page):
+    """A copy of the page that looks at itself."""
+    open_page, policies = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    check(policies == 1, f"{policies} policies forbid scripts and requests on {page.name}")
+    probe = page.with_suffix(".probe.html")
+    probe.write_text(open_page.replace("</body>", PROBE))
+    return probe
+
+
+def sweep(directory):
+    page = directory / "sweep.html"
     rules = ["--fault", "pool=4,service=5ms,queue=100", "--fault", "503=2%", "--retries", "6"]
     swept = tidegate(
         "sweep", *rules, "--levels", "1,2,4,10,20", "--repeats", "3", "--seed", "7",
@@ -132,12 +142,29 @@ def main(directory):
     check(swept.returncode == 99, f"the sweep ended with {swept.returncode}")
     html = page.read_text()
     check("Requirement max&lt;1us: missed" in html, "a requirement that does not hold is no warning on the page")
-    open_page, policies = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
-    check(policies == 1, f"{policies} policies forbid scripts and requests on the page")
-    probe.write_text(open_page.replace("</body>", PROBE))
+    check("status 503" in html, "the page does not say what went wrong")
+    return page
+
+
+def bench(directory):
+    """Bursts of more than the server can do, an outage in between, and a breaker that opens."""
+    page = directory / "bench.html"
+    with mock("--fault", "pool=4,service=20ms,queue=1000", "--fault", "outage=3s..5s:reset") as server:
+        ran = tidegate(
+            "bench", "--url-template", server.template, "--rate", "300/s", "--duration", "9s", "--traffic", "burst",
+            "--preset", "bulk", "--seed", "7", "--report", page,
+        )  # fmt: skip
+    check(ran.returncode in (0, 1), f"the benchmark ended with {ran.returncode}")
+    check("breaker open" in page.read_text(), "the time line does not show the breaker")
+    return page
+
+
+def main(directory):
+    swept, benched = sweep(directory), bench(directory)
     for theme in THEMES:
         for name, width in WIDTHS.items():
-            look(directory, page, probe, theme, name, width)
+            look(directory, swept, ["Throughput", "Latency", "Latency distribution", "Over time"], 150, theme, name, width)
+            look(directory, benched, ["Latency distribution", "Over time"], 80, theme, name, width)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,12 @@
 mod on_time;
 mod which;
 
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
 use clap::Args;
 use tidegate::config::Preset;
 use tidegate_core::TileId;
@@ -18,7 +24,8 @@ use crate::{
     output::Output,
     print_config,
     progress::{Progress, each},
-    report::{Recorder, Run, failed_gates},
+    report::{self, Recorder, Run, failed_gates},
+    sampler::{Counts, Sampler, thinned},
     source::Source,
 };
 
@@ -38,6 +45,10 @@ pub(crate) struct BenchArgs {
     /// The form of the result
     #[arg(long, value_enum, default_value = "text")]
     output_format: OutputFormat,
+    /// A file to write the result to, by its ending .html (with what the gate did over time) or .json; may be given several
+    /// times
+    #[arg(long = "report", value_name = "FILE")]
+    reports: Vec<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
@@ -54,6 +65,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     if flags.print_config {
         return print_config::print(&settings, &flags, output);
     }
+    let reports = args.reports.iter().map(|path| Ok((path, form_of(path)?))).collect::<Result<Vec<_>, Fatal>>()?;
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("bench", &place.template)?;
     let source = Source::open(&flags, &args.cache, &settings, place)?;
@@ -61,15 +73,25 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     let traffic = args.schedule.traffic(rate, source.seed);
     let wanted = traffic.map_or(args.tile_count.or(which.round).unwrap_or(TILES), |traffic| traffic.count());
     let named = which.name.clone();
+    let recorder = Recorder::start(&source, if traffic.is_some() { 0 } else { wanted });
+    let gauges = args.gauges(&source, recorder.counts())?;
     let mut run = match traffic {
-        Some(traffic) => on_time::measure(&source, which, traffic, quiet, output),
-        None => measure(&source, which.tiles.take(wanted as usize), wanted, quiet, output),
+        Some(traffic) => on_time::measure(&source, which, traffic, recorder, quiet, output),
+        None => measure(&source, which.tiles.take(wanted as usize), recorder, quiet, output),
     };
+    let timeline = gauges.map(|gauges| thinned(gauges.end().timeline)).unwrap_or_default();
     if let Some(requirements) = &args.require {
         run.judge(requirements);
     }
     let title = source.title(run.requested(), named.as_deref(), &settings);
     source.close();
+    for (path, form) in &reports {
+        let text = match form {
+            Form::Html => run.to_html(&title, &timeline),
+            Form::Json => run.to_json(),
+        };
+        report::write(path, &text)?;
+    }
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
     let exit = run.exit(if traffic.is_some() { ASK_LESS } else { TRY_HARDER }, output)?;
     // A gate is about runs that came to their end; where one was cut short, that is what has to be said.
@@ -77,16 +99,41 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     Ok(if matches!(exit, Exit::Complete | Exit::Incomplete) && gate == Exit::Gate { gate } else { exit })
 }
 
+impl BenchArgs {
+    /// Whoever wants a page wants to see what went on meanwhile.
+    fn gauges(&self, source: &Source, counts: &Arc<Counts>) -> Result<Option<Sampler>, Fatal> {
+        let start = || Sampler::start(source.fetcher.clone(), counts, Instant::now(), source.seed);
+        (!self.reports.is_empty()).then(start).transpose().map_err(Fatal::local)
+    }
+}
+
+/// The form of a file.
+#[derive(Clone, Copy)]
+enum Form {
+    Html,
+    Json,
+}
+
+fn form_of(path: &Path) -> Result<Form, Fatal> {
+    match report::ending(path).as_deref() {
+        Some("html" | "htm") => Ok(Form::Html),
+        Some("json") => Ok(Form::Json),
+        Some(_) | None => {
+            let path = path.display();
+            Err(Fatal::usage(format!("--report={path}: the ending says the form; give .html or .json")))
+        }
+    }
+}
+
 /// Fetches the tiles and records what came of each.
 fn measure(
     source: &Source,
     tiles: impl Iterator<Item = TileId> + Send + 'static,
-    wanted: u64,
+    mut recorder: Recorder,
     quiet: bool,
     output: &mut Output,
 ) -> Run {
-    let mut recorder = Recorder::start(source, wanted);
-    let mut progress = Progress::start(wanted, quiet);
+    let mut progress = Progress::start(recorder.ledger.requested, quiet);
     let stream = each(source, tiles, Progress::interval(output), |report| {
         report.iter().for_each(|report| recorder.record(report));
         progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);

@@ -16,6 +16,8 @@ mod print_config;
 mod progress;
 mod replay;
 mod report;
+mod resources;
+mod sampler;
 mod scheme;
 mod simulate;
 mod source;

@@ -75,9 +75,16 @@ impl ScheduleArgs {
 }
 
 /// Sends on schedule and records what came of it.
-pub(super) fn measure(source: &Source, which: Which, traffic: Traffic, quiet: bool, output: &mut Output) -> Run {
+pub(super) fn measure(
+    source: &Source,
+    which: Which,
+    traffic: Traffic,
+    recorder: Recorder,
+    quiet: bool,
+    output: &mut Output,
+) -> Run {
     let (fetcher, executor) = (&source.fetcher, source.runtime.executor());
-    let mut recorder = Recorder::start(source, 0).on_schedule(OpenLoop::new(traffic, fetcher.alive_max()));
+    let mut recorder = recorder.on_schedule(OpenLoop::new(traffic, fetcher.alive_max()));
     let mut progress = Progress::start(traffic.count(), quiet).ending_after(traffic.span);
     let started = source.now();
     let at = move |due| Instant::saturating_add(started, due);

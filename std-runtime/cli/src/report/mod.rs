@@ -2,22 +2,27 @@
 
 mod metrics;
 mod open_loop;
+mod page;
 pub(crate) mod text;
 
-use std::{io, time::Duration};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use tidegate::{
     fetch::{TileReport, TileStream},
     ledger::Ledger,
 };
 use tidegate_core::Instant;
-use tidegate_lab::measure::requirement::{Judgement, Measured, Requirements};
+use tidegate_lab::measure::{
+    requirement::{Judgement, Measured, Requirements},
+    text::{PerSecond, Percent},
+};
 
 use crate::{
     args::OutputFormat,
     exit::{Exit, Fatal},
     interrupt,
     output::Output,
+    sampler::Counts,
     source::Source,
 };
 pub(crate) use metrics::micros;
@@ -31,6 +36,7 @@ pub(crate) struct Recorder {
     open_loop: Option<OpenLoop>,
     /// Tiles that were in the archive before, and are no part of the stream.
     found: u64,
+    counts: Arc<Counts>,
     /// What is known so far.
     pub(crate) ledger: Ledger,
 }
@@ -40,7 +46,14 @@ impl Recorder {
     pub(crate) fn start(source: &Source, requested: u64) -> Self {
         let mut ledger = Ledger::default();
         ledger.request(requested);
-        Self { started: source.now(), samples: Samples::from_seed(source.seed), open_loop: None, found: 0, ledger }
+        Self {
+            started: source.now(),
+            samples: Samples::from_seed(source.seed),
+            open_loop: None,
+            counts: Counts::shared(),
+            found: 0,
+            ledger,
+        }
     }
 
     /// The same of a run on schedule, of which nobody knows beforehand how much there will be to account for.
@@ -48,10 +61,16 @@ impl Recorder {
         Self { open_loop: Some(open_loop), ..self }
     }
 
+    /// What comes in, for whoever looks at it from another thread.
+    pub(crate) const fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
     /// Takes one report down.
     pub(crate) fn record(&mut self, report: &TileReport) {
         self.ledger.record(report);
         self.samples.record(report);
+        self.counts.record(report);
         if let Some(open_loop) = &mut self.open_loop {
             open_loop.record(report, &mut self.samples.chance);
         }
@@ -107,13 +126,36 @@ pub(crate) struct Run {
 impl Run {
     /// Holds the figures against what is required.
     pub(crate) fn judge(&mut self, requirements: &Requirements) {
-        let Ledger { fetched, revalidated, stale, empty, requested, .. } = self.ledger;
         self.judged = requirements.judge(&Measured {
             latency: self.metrics.waited(),
-            succeeded: fetched + revalidated + stale + empty,
-            requested,
-            per_second: Some(self.metrics.per_second(&self.ledger, self.found)),
+            succeeded: self.good(),
+            requested: self.ledger.requested,
+            per_second: Some(self.throughput().0),
         });
+    }
+
+    /// How much succeeded: a count and a share.
+    fn succeeded(&self) -> String {
+        format!("{} of {} ({})", self.good(), self.ledger.requested, Percent(self.share()))
+    }
+
+    fn good(&self) -> u64 {
+        let Ledger { fetched, revalidated, stale, empty, .. } = self.ledger;
+        fetched + revalidated + stale + empty
+    }
+
+    /// The share that succeeded, 0 to 1.
+    fn share(&self) -> f64 {
+        self.good() as f64 / self.ledger.requested.max(1) as f64
+    }
+
+    fn throughput(&self) -> PerSecond {
+        PerSecond(self.metrics.per_second(&self.ledger, self.found))
+    }
+
+    /// The result as one JSON object.
+    pub(crate) fn to_json(&self) -> String {
+        self.metrics.to_json(&self.ledger, self.found, self.seed, &self.judged)
     }
 
     /// How many tiles were asked for.
@@ -133,7 +175,7 @@ impl Run {
     pub(crate) fn print(&self, format: OutputFormat, title: Vec<String>, output: &mut Output) -> io::Result<()> {
         let lines = match format {
             OutputFormat::Text => text::lines(title, self, output),
-            OutputFormat::Json => vec![self.metrics.to_json(&self.ledger, self.found, self.seed, &self.judged)],
+            OutputFormat::Json => vec![self.to_json()],
         };
         lines.iter().try_for_each(|line| output.result(line))
     }
@@ -146,6 +188,17 @@ impl Run {
         }
         Ok(exit)
     }
+}
+
+/// What the ending of a report's name says, in small letters.
+pub(crate) fn ending(path: &Path) -> Option<String> {
+    path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase)
+}
+
+/// Writes a report to the file that was asked for.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Fatal> {
+    fs::write(path, text)
+        .map_err(|error| Fatal::local(format!("--report={}: {error}; give a path that can be written", path.display())))
 }
 
 /// Says which requirements do not hold, if any.

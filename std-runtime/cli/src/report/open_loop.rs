@@ -56,7 +56,7 @@ impl OpenLoop {
 /// The figures of a run on schedule.
 #[derive(Debug)]
 pub(super) struct OnTime {
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
     alive_max: usize,
     due: u64,
     not_sent: u64,

@@ -7,84 +7,77 @@ use tidegate_lab::measure::{
     histogram::{Row, histogram},
     percentile::Summary,
     requirement::Judgement,
-    text::{Micros, PerSecond, Percent},
+    text::Micros,
 };
 use tidegate_store::cache::CacheStats;
 
-use super::{Run, open_loop::OnTime};
+use super::{Run, metrics::Metrics, open_loop::OnTime};
 use crate::output::{Colour, Output, bytes};
 
 pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<String> {
-    let Run { metrics, ledger, .. } = run;
-    let status = &metrics.status;
-    let good = ledger.fetched + ledger.revalidated + ledger.stale + ledger.empty;
-    let share = if ledger.requested == 0 { 0.0 } else { good as f64 / ledger.requested as f64 };
-    let colour = match share {
+    let metrics = &run.metrics;
+    let colour = match run.share() {
         1.0 => Colour::Green,
         0.99.. => Colour::Yellow,
         _ => Colour::Red,
     };
-    let share = output.paint(&Percent(share).to_string(), colour);
     let mut lines = title;
-    let mut row = |name: &str, value: String| lines.push(format!("  {name:<22}{value}"));
-    row("succeeded", format!("{good} of {} ({share})", ledger.requested));
-    row("  of them empty", ledger.empty.to_string());
+    lines.extend(rows(run).into_iter().enumerate().map(|(index, (name, value))| {
+        // The first says how much succeeded, and that is what is looked for.
+        let value = if index == 0 { output.paint(&value, colour) } else { value };
+        format!("  {name:<22}{value}")
+    }));
+    lines.push(String::new());
+    lines.push(line("", PERCENTILES.map(str::to_owned)));
+    lines.extend(latencies(metrics).into_iter().map(|(name, summary)| line(name, percentiles(summary))));
+    lines.push("  tile latency: first grant to verified result. ~ few samples, – too few".to_owned());
+    lines.extend(metrics.on_time.iter().map(|on_time| format!("  {}", on_time.meaning(&metrics.tiles))));
+    lines.extend(bars(metrics.on_time.as_ref().map_or(&metrics.tiles_us, |on_time| &on_time.since_due_us)));
+    lines.extend(gates(&run.judged, output));
+    lines
+}
+
+/// What came of a run: names and values, how much succeeded first.
+pub(super) fn rows(run: &Run) -> Vec<(&'static str, String)> {
+    let Run { metrics, ledger, .. } = run;
+    let status = &metrics.status;
+    let mut rows = vec![("succeeded", run.succeeded()), ("  of them empty", ledger.empty.to_string())];
     if run.found > 0 {
-        row("  already there", run.found.to_string());
+        rows.push(("  already there", run.found.to_string()));
     }
     if metrics.cache.is_some() {
-        row("  kept, still good", (ledger.revalidated - run.found).to_string());
-        row("  kept, but stale", ledger.stale.to_string());
+        rows.push(("  kept, still good", (ledger.revalidated - run.found).to_string()));
+        rows.push(("  kept, but stale", ledger.stale.to_string()));
     }
     if ledger.from_parent > 0 {
-        row("shown by a parent", ledger.from_parent.to_string());
+        rows.push(("shown by a parent", ledger.from_parent.to_string()));
     }
-    row("failed", with_kinds(&ledger.failed_by_kind));
+    rows.push(("failed", with_kinds(&ledger.failed_by_kind)));
     if ledger.cancelled > 0 {
-        row("cancelled", ledger.cancelled.to_string());
+        rows.push(("cancelled", ledger.cancelled.to_string()));
     }
-    row("attempts", format!("{}, of them {} retries", ledger.attempts, ledger.retries));
-    row("  that went wrong", with_kinds(&ledger.faults_by_kind));
-    let rate = PerSecond(metrics.per_second(ledger, run.found));
-    row("throughput", format!("{rate} over {}", Micros(metrics.wall.as_micros() as u64)));
-    for (name, value) in metrics.on_time.iter().flat_map(OnTime::rows) {
-        row(name, value);
-    }
-    row("received", bytes(ledger.bytes));
+    rows.push(("attempts", format!("{}, of them {} retries", ledger.attempts, ledger.retries)));
+    rows.push(("  that went wrong", with_kinds(&ledger.faults_by_kind)));
+    rows.push(("throughput", format!("{} over {}", run.throughput(), Micros(metrics.wall.as_micros() as u64))));
+    rows.extend(metrics.on_time.iter().flat_map(OnTime::rows));
+    rows.push(("received", bytes(ledger.bytes)));
     if let Some(cache) = &metrics.cache {
-        row("saved by the cache", saved(ledger, cache));
+        rows.push(("saved by the cache", saved(ledger, cache)));
     }
-    row("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit));
+    rows.push(("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit)));
     let pool = &metrics.pool;
-    row(
+    rows.push((
         "connections",
         format!("{} opened, {} open; {} threads", pool.opened_connections, pool.open_connections, pool.workers),
-    );
-    row(
+    ));
+    rows.push((
         "breaker",
         match status.opened {
             0 => "never opened".to_owned(),
             opened => format!("opened {opened}, half-opened {}, closed {} times", status.half_opened, status.closed),
         },
-    );
-    lines.push(String::new());
-    lines.push(format!("  {:<22}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}", "", "p50", "p90", "p95", "p99", "max", "mean"));
-    if let Some(on_time) = &metrics.on_time {
-        lines.push(percentiles("since tiles were due", &on_time.since_due));
-    }
-    lines.push(percentiles("tile latency", &metrics.tiles));
-    lines.push(percentiles("attempt latency", &metrics.attempts));
-    lines.push(percentiles("queue wait", &metrics.queue));
-    if metrics.failed.samples > 0 {
-        lines.push(percentiles("latency of the failed", &metrics.failed));
-    }
-    lines.push("  tile latency: first grant to verified result. ~ few samples, – too few".to_owned());
-    if let Some(on_time) = &metrics.on_time {
-        lines.push(format!("  {}", on_time.meaning(&metrics.tiles)));
-    }
-    lines.extend(bars(metrics.on_time.as_ref().map_or(&metrics.tiles_us, |on_time| &on_time.since_due_us)));
-    lines.extend(gates(&run.judged, output));
-    lines
+    ));
+    rows
 }
 
 fn saved(ledger: &Ledger, cache: &CacheStats) -> String {
@@ -104,10 +97,27 @@ fn saved(ledger: &Ledger, cache: &CacheStats) -> String {
     text
 }
 
-fn percentiles(name: &str, summary: &Summary) -> String {
+/// What was measured, by name.
+pub(super) fn latencies(metrics: &Metrics) -> Vec<(&'static str, &Summary)> {
+    let since_due = metrics.on_time.iter().map(|on_time| ("since tiles were due", &on_time.since_due));
+    let always =
+        [("tile latency", &metrics.tiles), ("attempt latency", &metrics.attempts), ("queue wait", &metrics.queue)];
+    let failed = (metrics.failed.samples > 0).then_some(("latency of the failed", &metrics.failed));
+    since_due.chain(always).chain(failed).collect()
+}
+
+/// The figures of a summary, as [`PERCENTILES`] names them.
+pub(super) fn percentiles(summary: &Summary) -> [String; 6] {
     let Summary { p50, p90, p95, p99, max, mean, .. } = summary;
     let [max, mean] = [max, mean].map(|us| us.map_or("–".to_owned(), |us| Micros(us).to_string()));
-    format!("  {name:<22}{p50:>10}{p90:>10}{p95:>10}{p99:>10}{max:>10}{mean:>10}")
+    [p50.to_string(), p90.to_string(), p95.to_string(), p99.to_string(), max, mean]
+}
+
+pub(super) const PERCENTILES: [&str; 6] = ["p50", "p90", "p95", "p99", "max", "mean"];
+
+fn line(name: &str, cells: [String; 6]) -> String {
+    let cells: String = cells.iter().map(|cell| format!("{cell:>10}")).collect();
+    format!("  {name:<22}{cells}")
 }
 
 fn bars(sorted_us: &[u64]) -> Vec<String> {

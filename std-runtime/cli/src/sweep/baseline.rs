@@ -11,8 +11,8 @@ use tidegate::{
 use tidegate_core::Instant;
 use tidegate_lab::report::{Resources, Run};
 
-use super::{Sweep, resources, run::sequential};
-use crate::{exit::Fatal, source::Source, tiles};
+use super::{Sweep, run::sequential};
+use crate::{exit::Fatal, resources, source::Source, tiles};
 
 impl Sweep<'_> {
     /// As many tiles as the lowest level asks for, one attempt each. `None` where there was no time for all of them.

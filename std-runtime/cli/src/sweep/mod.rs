@@ -5,13 +5,10 @@
 
 mod baseline;
 mod errors;
-mod resources;
 mod run;
-mod sampler;
 mod text;
 
 use std::{
-    fs,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -42,7 +39,8 @@ use crate::{
     output::Output,
     print_config,
     progress::Progress,
-    report::{failed_gates, verdict},
+    report::{self, failed_gates, verdict},
+    sampler,
     source::{self, Place, Source},
 };
 
@@ -123,9 +121,7 @@ pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<
     }
     for (path, format) in &reports {
         let text = rendered(&report, *format, output).map_err(Fatal::local)?;
-        fs::write(path, text).map_err(|error| {
-            Fatal::local(format!("--report={}: {error}; give a path that can be written", path.display()))
-        })?;
+        report::write(path, &text)?;
     }
     let text = rendered(&report, args.output_format, output).map_err(Fatal::local)?;
     output.result(text.trim_end()).map_err(Fatal::local)?;
@@ -320,8 +316,7 @@ fn rendered(report: &SweepReport, format: Format, output: &Output) -> serde_json
 }
 
 fn format_of(path: &PathBuf) -> Result<(&PathBuf, Format), Fatal> {
-    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    let format = match ending.as_deref() {
+    let format = match report::ending(path).as_deref() {
         Some("html" | "htm") => Format::Html,
         Some("json") => Format::Json,
         Some("csv") => Format::Csv,

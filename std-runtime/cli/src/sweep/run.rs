@@ -13,15 +13,14 @@ use tidegate_lab::{
     report::{Resources, Run, Timeline},
 };
 
-use super::{
-    Sweep, resources,
-    sampler::{Counts, Sampled, Sampler},
-};
+use super::Sweep;
 use crate::{
     exit::Fatal,
     output::Output,
     progress::{Progress, each},
     report::micros,
+    resources,
+    sampler::{Counts, Sampled, Sampler},
     source::Source,
     tiles,
 };

@@ -122,6 +122,36 @@ fn a_session_is_made_up_from_the_seed() {
 }
 
 #[test]
+fn a_run_is_a_page_for_a_browser_and_an_object_for_programs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [page, object] = ["run.html", "run.json"].map(|name| directory.path().join(name));
+    let reports: Vec<&str> =
+        [&page, &object].into_iter().flat_map(|path| ["--report", path.to_str().expect("UTF-8")]).collect();
+    let schedule = ["--rate", "200/s", "--duration", "300ms", "--traffic", "ramp", "--require", "max<1us"];
+    let output = run(&[&["bench", "--output-format", "json"], &schedule[..], &reports].concat());
+    assert_eq!(code(&output), Some(99), "{}", stderr(&output));
+    let document = json(&output);
+    let saved: Value = serde_json::from_str(&fs::read_to_string(object).expect("a result")).expect("JSON");
+    assert_eq!(saved, document);
+
+    let page = fs::read_to_string(page).expect("a page");
+    assert!(page.starts_with("<!doctype html>"), "{page}");
+    let meaning = document["open_loop"]["meaning"].as_str().expect("a sentence");
+    for part in [meaning, "Requirement max&lt;1us: missed", "Latency distribution", "Over time", ">due<", ">limit<"] {
+        assert!(page.contains(part), "{part:?} is missing in {page}");
+    }
+    let closed = directory.path().join("closed.HTM");
+    let output = run(&["bench", "--report", closed.to_str().expect("UTF-8")]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let page = fs::read_to_string(closed).expect("a page");
+    assert!(page.contains("20 of 20 (100 %) at ") && !page.contains(">due<"), "{page}");
+
+    let refused = run(&["bench", "--report", "run.csv"]);
+    assert_eq!(code(&refused), Some(2));
+    assert!(stderr(&refused).contains("give .html or .json"), "{}", stderr(&refused));
+}
+
+#[test]
 fn flags_that_do_not_go_together_are_refused() {
     for flags in [
         &["--duration", "1s"][..],

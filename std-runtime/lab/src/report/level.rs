@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::measure::little::{Little, Observed};
 use crate::measure::percentile::Summary;
 use crate::measure::scaling::medians;
+use crate::plot::Bar;
 
 /// What one run found out. Latencies are those of the steady part, see [`Steady`](crate::measure::steady::Steady).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -169,7 +170,8 @@ impl Throughput {
 }
 
 impl Distribution {
-    fn of(latencies_us: &[u64]) -> Self {
+    /// Of latencies in microseconds, in any order.
+    pub fn of(latencies_us: &[u64]) -> Self {
         let mut counts: BTreeMap<i32, u64> = BTreeMap::new();
         for &us in latencies_us {
             // The clock does not tell less than a microsecond.
@@ -179,6 +181,11 @@ impl Distribution {
         let edge = |bin: i32| (f64::from(bin) / BINS_PER_DOUBLE).exp2() / 1e3;
         let bin = |(bin, count)| Bin { from_ms: edge(bin), to_ms: edge(bin + 1), count };
         Self { bins: counts.into_iter().map(bin).collect() }
+    }
+
+    /// To be drawn.
+    pub fn bars(&self) -> Vec<Bar> {
+        self.bins.iter().map(|bin| Bar { from: bin.from_ms, to: bin.to_ms, y: bin.count as f64 }).collect()
     }
 }
 

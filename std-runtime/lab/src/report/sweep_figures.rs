@@ -1,10 +1,10 @@
 //! The pictures of a sweep.
 
-use super::level::{Distribution, LevelReport, Throughput};
+use super::level::{LevelReport, Throughput};
 use super::sweep::SweepReport;
 use crate::measure::percentile::Percentile;
 use crate::measure::scaling::Law;
-use crate::plot::{Axis, Bar, Figure, Mark, Panel, Series, Span};
+use crate::plot::{Axis, Figure, Mark, Panel, Series, Span};
 
 impl SweepReport {
     /// Measured medians with their spread, the fitted laws, and the recommended concurrency.
@@ -92,7 +92,7 @@ impl SweepReport {
             .iter()
             .enumerate()
             .map(|(color, level)| {
-                let bars = Series::bars("", bars(&level.distribution)).color(color);
+                let bars = Series::bars("", level.distribution.bars()).color(color);
                 let axis = Axis::from_zero(format!("requests at {} in flight", level.concurrency));
                 Panel { height: 90, ..Panel::new(axis, vec![bars]) }
             })
@@ -115,10 +115,6 @@ fn throughput_span(level: &LevelReport) -> Option<Span> {
     let Throughput { median, min, max, .. } = &level.per_second;
     let y = (*median)?;
     Some(Span { x: f64::from(level.concurrency), low: min.unwrap_or(y), y, high: max.unwrap_or(y) })
-}
-
-fn bars(distribution: &Distribution) -> Vec<Bar> {
-    distribution.bins.iter().map(|bin| Bar { from: bin.from_ms, to: bin.to_ms, y: bin.count as f64 }).collect()
 }
 
 const AMDAHL: &str = "Amdahl's law";

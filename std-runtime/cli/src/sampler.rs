@@ -22,22 +22,22 @@ use tidegate::{
 use tidegate_core::breaker;
 use tidegate_lab::report::{BreakerSpan, BreakerState, Resources, Sample, Timeline};
 
-use super::resources;
+use crate::resources;
 
 /// What came in so far, for whoever looks at it from another thread.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     succeeded: AtomicU64,
     faults: AtomicU64,
     retries: AtomicU64,
 }
 
 impl Counts {
-    pub(super) fn shared() -> Arc<Self> {
+    pub(crate) fn shared() -> Arc<Self> {
         Arc::default()
     }
 
-    pub(super) fn record(&self, report: &TileReport) {
+    pub(crate) fn record(&self, report: &TileReport) {
         let succeeded = matches!(report.outcome, TileOutcome::Fetched(_) | TileOutcome::Empty);
         let faults = report.attempts.iter().filter(|attempt| attempt.fault.is_some()).count();
         let retries = report.attempts.len().saturating_sub(1);
@@ -52,25 +52,25 @@ impl Counts {
 }
 
 /// The thread, while it runs.
-pub(super) struct Sampler {
+pub(crate) struct Sampler {
     ended: Arc<AtomicBool>,
     thread: JoinHandle<Sampled>,
 }
 
 /// What it saw.
 #[derive(Debug, Default)]
-pub(super) struct Sampled {
+pub(crate) struct Sampled {
     /// The mean number in flight over `elapsed`.
-    pub(super) in_flight_mean: f64,
-    pub(super) elapsed: Duration,
+    pub(crate) in_flight_mean: f64,
+    pub(crate) elapsed: Duration,
     /// The most that was held of each.
-    pub(super) held: Resources,
-    pub(super) timeline: Timeline,
+    pub(crate) held: Resources,
+    pub(crate) timeline: Timeline,
 }
 
 impl Sampler {
     /// Begins to read the gate of `fetcher`. Times in the timeline count from `origin`.
-    pub(super) fn start(
+    pub(crate) fn start(
         fetcher: Fetcher<HttpTransport>,
         counts: &Arc<Counts>,
         origin: Instant,
@@ -96,7 +96,7 @@ impl Sampler {
     }
 
     /// Takes a last reading and says what it saw.
-    pub(super) fn end(self) -> Sampled {
+    pub(crate) fn end(self) -> Sampled {
         self.ended.store(true, Ordering::Release);
         self.thread.thread().unpark();
         // Without readings nothing can be judged, and Little's law says so.
@@ -187,7 +187,7 @@ impl Watch {
 }
 
 /// As many samples as a picture can show: neighbours are put together where there are more.
-pub(super) fn thinned(mut timeline: Timeline) -> Timeline {
+pub(crate) fn thinned(mut timeline: Timeline) -> Timeline {
     let together = timeline.samples.len().div_ceil(SAMPLES_MAX).max(1);
     timeline.samples = timeline.samples.chunks(together).filter_map(mean).collect();
     timeline

@@ -5,7 +5,7 @@ use std::fs;
 use tidegate_lab::report::Resources;
 
 /// Processor time of the whole process so far, in seconds, to the nanosecond.
-pub(super) fn cpu_seconds() -> Option<f64> {
+pub(crate) fn cpu_seconds() -> Option<f64> {
     #[cfg(unix)]
     {
         let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -16,7 +16,7 @@ pub(super) fn cpu_seconds() -> Option<f64> {
 }
 
 /// What is held at the moment: memory, threads and descriptors, where there is a Linux `/proc`. No processor time.
-pub(super) fn held() -> Resources {
+pub(crate) fn held() -> Resources {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     Resources {
         cpu_seconds: None,
@@ -28,7 +28,7 @@ pub(super) fn held() -> Resources {
 }
 
 /// The larger of two readings of what is held.
-pub(super) fn larger(one: Resources, other: Resources) -> Resources {
+pub(crate) fn larger(one: Resources, other: Resources) -> Resources {
     Resources {
         cpu_seconds: None,
         resident_bytes_max: one.resident_bytes_max.max(other.resident_bytes_max),
