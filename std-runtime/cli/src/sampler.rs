@@ -38,7 +38,7 @@ impl Counts {
     }
 
     pub(crate) fn record(&self, report: &TileReport) {
-        let succeeded = matches!(report.outcome, TileOutcome::Fetched(_) | TileOutcome::Empty);
+        let succeeded = report.outcome.tile().is_some() || matches!(report.outcome, TileOutcome::Empty);
         let faults = report.attempts.iter().filter(|attempt| attempt.fault.is_some()).count();
         let retries = report.attempts.len().saturating_sub(1);
         self.succeeded.fetch_add(succeeded.into(), Ordering::Relaxed);

@@ -92,15 +92,18 @@ impl OnTime {
 
     /// What the difference between the two ways of counting means, in a sentence; one more where this machine is at fault.
     pub(super) fn meaning(&self, since_sent: &Summary) -> String {
-        let Some((name, [due, sent, late])) = highest(&self.since_due, since_sent, &self.late) else {
+        let Some(Compared { name, due, sent, late }) = self.compared(since_sent) else {
             return "There are too few answers to compare the time since a tile was due with its latency.".to_owned();
         };
         let [shown_due, shown_sent, shown_late] = [due, sent, late].map(Micros);
         if due <= sent + sent / 10 + SAME_US {
-            return format!(
-                "{name} is {shown_due} since tiles were due, and their tile latency {shown_sent}: the server kept up, and \
-                 what was due did not have to wait."
-            );
+            let both = format!("{name} is {shown_due} since tiles were due, and their tile latency {shown_sent}");
+            return match self.not_sent {
+                0 => format!("{both}: the server kept up, and what was due did not have to wait."),
+                _ => {
+                    format!("{both}: what was sent did not have to wait, but some of what was due was not sent at all.")
+                }
+            };
         }
         let mut meaning = format!(
             "{name} is {shown_due} since tiles were due, but their tile latency {shown_sent}: the difference is what they \
@@ -110,6 +113,17 @@ impl OnTime {
             meaning += &format!(" Here this machine itself was late ({name} {shown_late}): ask less of it.");
         }
         meaning
+    }
+
+    /// The percentile at which the two differ by the largest factor, of those that all three carry; the highest of equals.
+    fn compared(&self, since_sent: &Summary) -> Option<Compared> {
+        let from_the_top = |summary: &Summary| [summary.p99, summary.p95, summary.p90, summary.p50].map(Percentile::us);
+        let [due, sent, late] = [&self.since_due, since_sent, &self.late].map(from_the_top);
+        let named = ["p99", "p95", "p90", "p50"].into_iter().zip(due).zip(sent).zip(late);
+        let all = named
+            .filter_map(|(((name, due), sent), late)| Some(Compared { name, due: due?, sent: sent?, late: late? }));
+        let factor = |it: &Compared| it.due as f64 / it.sent.max(1) as f64;
+        all.reduce(|best, other| if factor(&other) > factor(&best) { other } else { best })
     }
 
     pub(super) fn to_json(&self, since_sent: &Summary) -> Value {
@@ -130,12 +144,12 @@ impl OnTime {
     }
 }
 
-/// The highest percentile that all three carry.
-fn highest(due: &Summary, sent: &Summary, late: &Summary) -> Option<(&'static str, [u64; 3])> {
-    let from_the_top = |summary: &Summary| [summary.p99, summary.p95, summary.p90, summary.p50].map(Percentile::us);
-    let values = from_the_top(due).into_iter().zip(from_the_top(sent)).zip(from_the_top(late));
-    let mut named = ["p99", "p95", "p90", "p50"].into_iter().zip(values);
-    named.find_map(|(name, ((due, sent), late))| Some((name, [due?, sent?, late?])))
+/// One percentile, in microseconds.
+struct Compared {
+    name: &'static str,
+    due: u64,
+    sent: u64,
+    late: u64,
 }
 
 /// Two latencies this close are the same: timers are no better.
@@ -201,6 +215,24 @@ mod tests {
         assert_eq!((&json["traffic"], &json["arrivals"]), (&json!("steady"), &json!("even")));
         let quiet = on_time(20_000, 1_000, 0).rows();
         assert_eq!(quiet[1].1, "0; 400 may be alive at once");
+    }
+
+    #[test]
+    fn a_wait_that_only_the_median_shows_is_told() {
+        // Retries made the slowest as slow either way.
+        let mut since_due = vec![400_000; 900];
+        since_due.extend([3_400_000; 100]);
+        let mut since_sent = vec![38_000; 900];
+        since_sent.extend([3_300_000; 100]);
+        let on_time = OnTime { since_due: Summary::of(&mut since_due), ..on_time(1, 1, 0) };
+        let meaning = on_time.meaning(&Summary::of(&mut since_sent));
+        assert!(meaning.starts_with("p90 is 400 ms since tiles were due, but their tile latency 38.0 ms"), "{meaning}");
+    }
+
+    #[test]
+    fn a_server_did_not_keep_up_where_something_was_not_sent() {
+        let meaning = on_time(20_000, 100, 3).meaning(&summary(20_000));
+        assert!(meaning.ends_with("some of what was due was not sent at all."), "{meaning}");
     }
 
     #[test]
