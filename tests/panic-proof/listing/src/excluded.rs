@@ -9,10 +9,7 @@ pub const EXCLUDED_TRAITS: [(&str, &str); 4] = [
 ];
 
 /// Functions that are not proven, and why.
-pub const EXCLUDED: [(&str, &str); 11] = [
-    ("Driver::run", ASYNC),
-    ("Driver::attempt", ASYNC),
-    ("Driver::admit", ASYNC),
+pub const EXCLUDED: [(&str, &str); 8] = [
     ("Permit::drop", DROPPED),
     ("Seat::drop", DROPPED),
     ("C::now", HANDED_ON),
@@ -23,8 +20,6 @@ pub const EXCLUDED: [(&str, &str); 11] = [
     ("EmbassyClock::sleep_until", EMBASSY),
 ];
 
-const ASYNC: &str = "an async function panics when it is polled after its end; no executor does that, and the optimiser \
-    cannot tell. What these call is proven by itself, and an attempt that is over at once is proven as a whole";
 const DROPPED: &str = "cannot be called by its name; a permit is dropped in the proof, a seat is part of `admit`";
 const EMBASSY: &str = "links only where a device's time driver is; it multiplies and divides by the tick rate, a constant, \
     and the firmware in the emulator runs it";

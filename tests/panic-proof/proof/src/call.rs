@@ -1,7 +1,7 @@
 //! One logical request.
 
 use tidegate_core::{
-    Call, CallConfig, CallError, CallPolicy, End, Entropy, Gate, Instant, Next, Outcome, Step, Ticket,
+    Call, CallConfig, CallError, CallPolicy, End, Entropy, Gate, Instant, Next, Outcome, Step, Ticket, Traced,
 };
 
 #[unsafe(no_mangle)]
@@ -49,4 +49,29 @@ pub fn proven_call_end(call: &mut Call<'_>, end: End) {
 #[unsafe(no_mangle)]
 pub fn proven_call_look(call: &Call<'_>, gate: &Gate, started: Instant) -> (u8, Instant, Instant) {
     (Call::attempts(call), Call::deadline(call), Call::attempt_deadline(call, gate, started))
+}
+
+/// A gate that tells by its hash what it decided, as the firmware has it.
+type Recorded = Traced<Gate, 1>;
+
+#[unsafe(no_mangle)]
+pub fn proven_call_poll_recorded(call: &mut Call<'_>, now: Instant, gate: &mut Recorded) -> Step {
+    Call::poll(call, now, gate)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_call_poll_behind_recorded(call: &mut Call<'_>, now: Instant, gate: &mut Recorded) -> Step {
+    Call::poll_behind(call, now, gate)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_call_settle_recorded(
+    call: &mut Call<'_>,
+    now: Instant,
+    gate: &mut Recorded,
+    ticket: Ticket,
+    outcome: Outcome,
+    entropy: Entropy,
+) -> Next {
+    Call::settle(call, now, gate, ticket, outcome, entropy)
 }

@@ -1,7 +1,7 @@
 //! What the async driver consists of, and an attempt that is over at once.
 //!
 //! A future polled after its end panics, whatever is in it, and inside a loop the optimiser cannot tell that this does
-//! not happen. So the driver's waiting for the gate is excluded: see the listing.
+//! not happen. So the driver's futures are looked at apart: see `futures`.
 
 use core::{
     cell::UnsafeCell,

@@ -20,6 +20,8 @@ mod breaker;
 mod call;
 mod client;
 mod drive;
+#[cfg(feature = "futures")]
+mod futures;
 mod gate;
 mod hosts;
 mod http;
