@@ -10,6 +10,11 @@
 //! a lock, and a word when nothing can go on any more. `decisions.trace` holds the decisions as they were when somebody
 //! last looked at them.
 
+#[cfg(test)]
+#[path = "../common/mod.rs"]
+mod common;
+#[cfg(test)]
+mod live;
 mod on_smol;
 mod on_threads;
 mod on_tokio;
