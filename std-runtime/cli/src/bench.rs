@@ -93,7 +93,8 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
         report::write(path, &text)?;
     }
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
-    let exit = run.exit(if traffic.is_some() { ASK_LESS } else { TRY_HARDER }, output)?;
+    let advice = if traffic.is_some() { ASK_LESS } else { TRY_HARDER };
+    let exit = run.exit(advice, advice, output)?;
     // A gate is about runs that came to their end; where one was cut short, that is what has to be said.
     let gate = failed_gates(run.judged(), output);
     Ok(if matches!(exit, Exit::Complete | Exit::Incomplete) && gate == Exit::Gate { gate } else { exit })

@@ -17,7 +17,7 @@ use crate::{
     cache::CacheArgs,
     exit::{Exit, Fatal},
     guard, interrupt,
-    letters::{LetterArgs, letter},
+    letters::{GO_ON, LetterArgs, letter},
     output::Output,
     print_config,
     source::Source,
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     }
     match trouble.or(finished) {
         Some(trouble) => Err(Fatal::local(trouble)),
-        None => run.exit(&args.letters.advice(), output),
+        None => run.exit(&args.letters.advice(), GO_ON, output),
     }
 }
 

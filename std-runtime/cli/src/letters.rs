@@ -32,10 +32,13 @@ impl LetterArgs {
     pub(crate) fn advice(&self) -> String {
         match &self.dead_letter {
             Some(path) => format!("`tidegate replay {}` tries them again, with the same --output", path.display()),
-            None => "run the same command again to go on".to_owned(),
+            None => GO_ON.to_owned(),
         }
     }
 }
+
+/// What to do about tiles that were not come to.
+pub(crate) const GO_ON: &str = "run the same command again to go on";
 
 /// The letter about a tile that was given up, at `now` on the run's clock.
 pub(crate) fn letter(report: &TileReport, failure: &Failure, now: Instant) -> DeadLetter {

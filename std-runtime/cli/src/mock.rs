@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 use tidegate::stop::{Extent, Stop};
-use tidegate_lab::mock::{Faults, Mock, MockConfig, TileSource};
+use tidegate_lab::mock::{Faults, Mock, MockConfig, MockError, TileSource};
 
 use crate::{
     args::seed,
@@ -46,7 +46,11 @@ pub(crate) fn run(args: &MockArgs, output: &mut Output) -> Result<Exit, Fatal> {
         faults: faults(args)?,
         ..MockConfig::default()
     };
-    let mock = Mock::start(config).map_err(Fatal::local)?;
+    let mock = Mock::start(config).map_err(|error| match (&error, &args.tiles) {
+        (MockError::Bind { .. }, _) => Fatal::usage(format!("--port={}: {error}", args.port)),
+        (MockError::Tiles(_), Some(path)) => Fatal::usage(format!("--tiles={}: {error}", path.display())),
+        _ => Fatal::usage(error),
+    })?;
     output.result(&format!("serving {}", mock.url_template())).map_err(Fatal::local)?;
     output.message("counters: GET /__stats; rules: POST /__faults; Ctrl-C ends");
     let stop = std::sync::Arc::new(Stop::new());

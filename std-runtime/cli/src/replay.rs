@@ -25,7 +25,7 @@ use crate::{
     exit::{Exit, Fatal},
     fetch::{Tally, Target, TargetArgs, There, Trouble, lock, work},
     guard,
-    letters::letter,
+    letters::{GO_ON, letter},
     output::Output,
     print_config,
     source::Source,
@@ -57,8 +57,8 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     };
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("replay", &place.template)?;
-    let (replay, kept) =
-        Replay::open(path).map_err(|error| Fatal::local(format!("{error}; give the file that --dead-letter named")))?;
+    let (replay, kept) = Replay::open(path)
+        .map_err(|error| Fatal::input(path, format!("{error}; give the file that --dead-letter named")))?;
     let wanted = replay.count() as u64;
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
     let source = Source::open(&args.source, &args.cache, &settings, place)?;
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     if !quiet {
         output.message(&format!("{}: {left} left", path.display()));
     }
-    let exit = run.exit("run the same command again to go on", output)?;
+    let exit = run.exit(GO_ON, GO_ON, output)?;
     if exit == Exit::Complete && tally.later() > 0 {
         output.message(&format!(
             "tidegate: the server asked to leave {} tiles alone for longer; run the same command again later",

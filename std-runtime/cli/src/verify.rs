@@ -33,8 +33,8 @@ pub(crate) struct VerifyArgs {
 /// Checks the archive and prints what was found.
 pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<Exit, Fatal> {
     let checked = verify(&args.path, |tile| Ok(check(tile)?));
-    let report =
-        checked.map_err(|error| Fatal::local(format!("{error}; give the path of an archive that is whole")))?;
+    let report = checked
+        .map_err(|error| Fatal::input(&args.path, format!("{error}; give the path of an archive that is whole")))?;
     let kind = match report.format {
         Format::Directory { .. } => "directory",
         Format::Mbtiles => "mbtiles",

@@ -180,11 +180,16 @@ impl Run {
         lines.iter().try_for_each(|line| output.result(line))
     }
 
-    /// How the command ends. `again` says what helps where there is something left to do.
-    pub(crate) fn exit(&self, again: &str, output: &mut Output) -> Result<Exit, Fatal> {
+    /// How the command ends. `given_up` says what helps with tiles that were given up, `to_go` with those that were not
+    /// come to.
+    pub(crate) fn exit(&self, given_up: &str, to_go: &str, output: &mut Output) -> Result<Exit, Fatal> {
         let (exit, problem) = verdict(&self.ledger, self.interrupted)?;
+        let advice = match exit {
+            Exit::Unfinished | Exit::Interrupted => to_go,
+            _ => given_up,
+        };
         if let Some(problem) = problem {
-            output.message(&format!("tidegate: {problem}; {again}"));
+            output.message(&format!("tidegate: {problem}; {advice}"));
         }
         Ok(exit)
     }

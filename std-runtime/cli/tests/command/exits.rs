@@ -147,6 +147,37 @@ fn five_where_time_runs_out() {
 }
 
 #[test]
+fn five_with_what_goes_on_and_not_with_what_tries_again() {
+    let mock = mock("hang=100%");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (tiles, letters, url) = (path("tiles"), path("letters"), mock.url_template());
+    let area = ["fetch", "--bbox", "-1,-1,1,1", "--zooms", "0-1", "--output", &tiles, "--dead-letter", &letters];
+    let output = run(&[&area[..], &["--url-template", &url, "--global-timeout", "100ms"]].concat());
+    assert_eq!(code(&output), Some(5), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("5 tiles to go; run the same command again") && !said.contains("replay"), "{said}");
+}
+
+#[test]
+fn two_where_a_file_or_a_port_that_is_named_cannot_be_used() {
+    let held = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = held.local_addr().expect("its number").port().to_string();
+    for (arguments, part) in [
+        (&["mock", "--port", "0", "--tiles", "/nowhere.mbtiles"][..], "--tiles=/nowhere.mbtiles: "),
+        (&["mock", "--port", &taken], "choose another port"),
+        (&["verify", "/nowhere"], "/nowhere"),
+        (&["fetch", "--list", "/nowhere", "--output", "x"], "--list=/nowhere: "),
+        (&["simulate", "/nowhere.toml"], "/nowhere.toml"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(code(&output), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(part), "{arguments:?}: {}", stderr(&output));
+    }
+    drop(held);
+}
+
+#[test]
 fn five_at_once_where_the_server_asks_for_more_time_than_there_is() {
     let mock = mock("429:3600=100%");
     let output = run(&["-n", "5", "--global-timeout", "60s", "--url-template", &mock.url_template()]);

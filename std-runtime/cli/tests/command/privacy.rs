@@ -15,7 +15,7 @@ use tidegate_lab::mock::{
     rules::{Fault, Pace},
 };
 
-use crate::support::{code, stderr, stdout, tidegate};
+use crate::support::{code, json, stderr, stdout, tidegate};
 
 /// The only tile of the box below, so deep that none of its numbers can be part of a time.
 const CANARY: (u8, u32, u32) = (22, 2_196_661, 1_468_883);
@@ -133,8 +133,8 @@ fn assert_keeps_quiet(rule: &str) {
         let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
         let (url, tiles, letters) = (url(mock.addr()), path("tiles"), path("letters"));
         let mut arguments = fetch(&url, &tiles, &letters);
-        arguments.extend(["--log-format", log, "--output-format", result, "--retries", "1", "--timeout", "200ms"]);
-        arguments.extend(["--global-timeout", "2s", "--preset", "bulk"]);
+        arguments.extend(["--log-format", log, "--output-format", result, "--retries", "1", "--timeout", "100ms"]);
+        arguments.extend(["--global-timeout", "1s", "--preset", "bulk"]);
         let output = tidegate(&arguments).output().expect("the command starts");
         let (results, messages) = (stdout(&output), stderr(&output));
         assert!(code(&output).is_some_and(|code| [0, 1, 3, 5].contains(&code)), "{rule}: {output:?}");
@@ -159,6 +159,27 @@ fn ask(addr: SocketAddr) -> TcpStream {
     stream.write_all(b"GET /0/0/0 HTTP/1.1\r\nHost: x\r\n\r\n").expect("it reads");
     assert!(stream.read(&mut [0; 64]).is_ok_and(|read| read > 0), "it answers");
     stream
+}
+
+#[test]
+fn what_stands_in_for_a_tile_does_not_tell_the_place() {
+    let mock = server("");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (url, tiles, letters, cache) = (url(mock.addr()), path("tiles"), path("letters"), path("cache"));
+    let run = |zoom: &str, further: &[&str]| {
+        let mut arguments = fetch(&url, &tiles, &letters);
+        arguments[4] = zoom;
+        tidegate(&[&arguments[..], &["--cache", &cache], further].concat()).output().expect("the command starts")
+    };
+    assert_eq!(code(&run("21", &[])), Some(0));
+    mock.set_faults("503=100%".parse().expect("a rule")).expect("it is valid");
+    let output = run("22", &["--allow-parent", "1", "--retries", "0", "--output-format", "json"]);
+    assert_eq!(json(&output)["metrics"]["from_parent"], 1, "{output:?}");
+    assert!(stderr(&output).contains("a parent stands in"), "{output:?}");
+    for word in private() {
+        assert!(!stdout(&output).contains(&word) && !stderr(&output).contains(&word), "{word:?} in {output:?}");
+    }
 }
 
 #[test]

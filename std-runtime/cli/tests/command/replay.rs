@@ -116,6 +116,6 @@ fn a_tile_that_the_server_wants_left_alone_is_left_alone() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let output = run(&["replay", "/nowhere/dead.ndjson", "--output", "x"]);
-    assert_eq!(code(&output), Some(4));
+    assert_eq!(code(&output), Some(2));
     assert!(stderr(&output).contains("/nowhere/dead.ndjson") && stderr(&output).contains("--dead-letter"));
 }
