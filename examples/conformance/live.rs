@@ -12,13 +12,13 @@ use tidegate::{
     transport::{HttpConfig, HttpTransport, Request, Transport},
 };
 use tidegate_core::{
-    Call, CallConfig, CallPolicy, End, Gate, GateConfig, Outcome, Traced,
+    Call, CallConfig, CallPolicy, End, Gate, Outcome, Traced,
     drive::{Clock, Driver, Lock, Turnstile},
     http,
 };
 
 use super::Guarded;
-use crate::common;
+use crate::common::{self, live};
 
 type Recorded = Traced<Gate, 2048>;
 
@@ -47,11 +47,10 @@ impl Shared {
 
 #[test]
 fn a_live_run_on_smol_is_replayed_by_the_core() {
-    let server = common::server("2/0/1=503*2,200\n 2/1/1=reset,200\n 2/2/1=truncate,503,200\n latency=2ms");
-    let fresh = || Gate::new(GateConfig::DEFAULT).expect("the default is valid");
+    let server = live::server();
     let shared = Arc::new(Shared {
         clock: SystemClock::start(),
-        gate: Guarded(Mutex::new(Turnstile::new(Recorded::new(fresh())))),
+        gate: Guarded(Mutex::new(Turnstile::new(Recorded::new(live::gate())))),
         policy: CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid"),
         client: HttpTransport::new(HttpConfig::default()).expect("the default is valid"),
         chance: Chance::from_seed(7),
@@ -62,14 +61,6 @@ fn a_live_run_on_smol_is_replayed_by_the_core() {
         runtime.spawn(async move { shared.fetch(&url).await })
     };
     let tasks: Vec<_> = common::tiles(&server, 2).into_iter().map(fetch).collect();
-    for task in tasks {
-        let end = smol::block_on(task);
-        assert!(matches!(end, End::Succeeded | End::Empty), "{end}");
-    }
-    assert_eq!(server.stats().received, 16 + 5, "each failure is followed by one more attempt");
-    shared.gate.with(|turnstile| {
-        let traced = turnstile.gate();
-        assert_eq!(traced.gate().in_flight(), 0);
-        assert_eq!(traced.replay(&mut fresh()), Ok(traced.hash()));
-    });
+    let ends: Vec<End> = tasks.into_iter().map(smol::block_on).collect();
+    shared.gate.with(|turnstile| live::check(&server, ends.into_iter(), turnstile.gate()));
 }

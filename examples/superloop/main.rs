@@ -144,10 +144,7 @@ impl<'u, 'p, G: Gatekeeper> Loop<'u, 'p, G> {
 
 fn main() -> io::Result<()> {
     let server = common::server("503=10%\n latency=20ms");
-    let mut urls: Vec<String> = std::env::args().skip(1).collect();
-    if urls.is_empty() {
-        urls = common::tiles(&server, 3);
-    }
+    let urls = common::urls(&server);
     let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
     let mut requests = Loop::new(Gate::new(GateConfig::DEFAULT).expect("the default is valid"));
     requests.run(&policy, &urls, milliseconds());
@@ -169,21 +166,15 @@ const DEVICE: u64 = 1;
 mod tests {
     use tidegate_core::Traced;
 
-    use super::*;
+    use super::{common::live, *};
 
     #[test]
     fn every_tile_comes_in_spite_of_failures_and_the_core_replays_what_it_decided() {
-        let server = common::server("2/0/1=503*2,200\n 2/1/1=reset,200\n 2/2/1=truncate,503,200\n latency=2ms");
-        let fresh = || Gate::new(GateConfig::DEFAULT).expect("the default is valid");
+        let server = live::server();
         let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
-        let mut requests = Loop::new(Traced::<Gate, 8192>::new(fresh()));
         let urls = common::tiles(&server, 2);
+        let mut requests = Loop::new(Traced::<Gate, 8192>::new(live::gate()));
         requests.run(&policy, &urls, milliseconds());
-        let all_well = requests.ended.iter().all(|(_, end)| matches!(end, End::Succeeded | End::Empty));
-        assert!(all_well, "{:?}", requests.ended);
-        let counts = (requests.ended.len(), server.stats().received);
-        assert_eq!(counts, (16, 16 + 5), "each failure is followed by one more attempt");
-        assert_eq!(requests.gate.gate().in_flight(), 0);
-        assert_eq!(requests.gate.replay(&mut fresh()), Ok(requests.gate.hash()));
+        live::check(&server, requests.ended.iter().map(|&(_, end)| end), &requests.gate);
     }
 }

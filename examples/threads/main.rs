@@ -74,10 +74,7 @@ fn get(agent: &ureq::Agent, url: &str, timeout: Duration) -> Result<(Outcome, us
 
 fn main() -> io::Result<()> {
     let server = common::server("503=10%\n latency=20ms");
-    let mut urls: Vec<String> = std::env::args().skip(1).collect();
-    if urls.is_empty() {
-        urls = common::tiles(&server, 3);
-    }
+    let urls = common::urls(&server);
     let gate = Gate::new(GateConfig::DEFAULT).expect("the default is valid");
     for (url, end, bytes) in fetch(&Guarded(Mutex::new(Turnstile::new(gate))), &urls) {
         writeln!(io::stdout(), "{url}: {end}, {bytes} bytes")?;
@@ -89,24 +86,13 @@ fn main() -> io::Result<()> {
 mod tests {
     use tidegate_core::{Traced, drive::Lock};
 
-    use super::*;
+    use super::{common::live, *};
 
     #[test]
     fn every_tile_comes_in_spite_of_failures_and_the_core_replays_what_it_decided() {
-        let server = common::server("2/0/1=503*2,200\n 2/1/1=reset,200\n 2/2/1=truncate,503,200\n latency=2ms");
-        let fresh = || Gate::new(GateConfig::DEFAULT).expect("the default is valid");
-        let gate = Guarded(Mutex::new(Turnstile::new(Traced::<Gate, 2048>::new(fresh()))));
-        let ended = fetch(&gate, &common::tiles(&server, 2));
-        assert!(ended.iter().all(|(_, end, _)| matches!(end, End::Succeeded | End::Empty)), "{ended:?}");
-        assert_eq!(
-            (ended.len(), server.stats().received),
-            (16, 16 + 5),
-            "each failure is followed by one more attempt"
-        );
-        gate.with(|turnstile| {
-            let traced = turnstile.gate();
-            assert_eq!(traced.gate().in_flight(), 0);
-            assert_eq!(traced.replay(&mut fresh()), Ok(traced.hash()));
-        });
+        let server = live::server();
+        let gate = Guarded(Mutex::new(Turnstile::new(Traced::<Gate, 2048>::new(live::gate()))));
+        let fetched = fetch(&gate, &common::tiles(&server, 2));
+        gate.with(|turnstile| live::check(&server, fetched.iter().map(|&(_, end, _)| end), turnstile.gate()));
     }
 }

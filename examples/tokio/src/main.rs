@@ -121,10 +121,7 @@ async fn get(client: &Client, url: &str) -> reqwest::Result<(Outcome, usize)> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let server = common::server("503=10%\n latency=20ms");
-    let mut urls: Vec<String> = std::env::args().skip(1).collect();
-    if urls.is_empty() {
-        urls = common::tiles(&server, 3);
-    }
+    let urls = common::urls(&server);
     let upstream = Arc::new(Upstream::new(Gate::new(GateConfig::DEFAULT)?)?);
     for (url, end, size) in upstream.fetch_all(urls).await {
         writeln!(io::stdout(), "{url}: {end}, {size} bytes")?;
@@ -140,21 +137,14 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 mod tests {
     use tidegate_core::Traced;
 
-    use super::*;
+    use super::{common::live, *};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_tile_comes_in_spite_of_failures_and_the_core_replays_what_it_decided() {
-        let server = common::server("2/0/1=503*2,200\n 2/1/1=reset,200\n 2/2/1=truncate,503,200\n latency=2ms");
-        let fresh = || Gate::new(GateConfig::DEFAULT).expect("the default is valid");
-        let upstream = Arc::new(Upstream::new(Traced::<Gate, 2048>::new(fresh())).expect("a client"));
-        let ended = upstream.fetch_all(common::tiles(&server, 2)).await;
-        assert!(ended.iter().all(|(_, end, _)| matches!(end, End::Succeeded | End::Empty)), "{ended:?}");
-        let counts = (ended.len(), server.stats().received);
-        assert_eq!(counts, (16, 16 + 5), "each failure is followed by one more attempt");
-        upstream.gate.with(|turnstile| {
-            let traced = turnstile.gate();
-            assert_eq!(traced.gate().in_flight(), 0);
-            assert_eq!(traced.replay(&mut fresh()), Ok(traced.hash()));
-        });
+        let server = live::server();
+        let upstream = Arc::new(Upstream::new(Traced::<Gate, 2048>::new(live::gate())).expect("a client"));
+        let fetched = upstream.fetch_all(common::tiles(&server, 2)).await;
+        let ends = fetched.iter().map(|&(_, end, _)| end);
+        upstream.gate.with(|turnstile| live::check(&server, ends, turnstile.gate()));
     }
 }
