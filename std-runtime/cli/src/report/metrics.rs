@@ -148,7 +148,8 @@ impl Metrics {
 
     pub(super) fn to_json(&self, ledger: &Ledger, found: u64, seed: u64, judged: &[Judgement]) -> String {
         let Status { opened, half_opened, closed, limit, interval, in_flight_max, .. } = self.status;
-        let mut document = json!({
+        let document = json!({
+            "schema_version": 1,
             "seed": seed,
             "wall_seconds": self.wall.as_secs_f64(),
             "metrics": {
@@ -184,10 +185,8 @@ impl Metrics {
             "requirements": judged,
             "limit": limit,
             "interval_seconds": interval.as_secs_f64(),
+            "open_loop": self.on_time.as_ref().map(|on_time| on_time.to_json(&self.tiles)),
         });
-        if let Some(on_time) = &self.on_time {
-            document["open_loop"] = on_time.to_json(&self.tiles);
-        }
         format!("{document:#}")
     }
 }

@@ -14,6 +14,7 @@ mod mirrors;
 mod open_loop;
 mod privacy;
 mod replay;
+mod schema;
 mod simulate;
 mod support;
 mod sweep;

@@ -1,7 +1,7 @@
 //! Reports that people look at and programs read.
 //!
 //! [`SweepReport::from_runs`] turns the runs of a sweep into figures, fits and advice. The same report is JSON (serde, with
-//! a published schema in `schema/sweep-report.schema.json`), [CSV](SweepReport::to_csv) and [one HTML file](SweepReport::to_html)
+//! a published schema in `schema/sweep-report.schema.json`, beside that of single runs), [CSV](SweepReport::to_csv) and [one HTML file](SweepReport::to_html)
 //! that needs nothing else: no script, no font, no network.
 //!
 //! [`Page`] is what that file is built from, for other commands to build theirs; [`Timeline`] draws what a gate did over
