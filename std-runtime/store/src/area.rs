@@ -8,6 +8,7 @@
 mod bbox;
 mod capsule;
 mod corridor;
+mod drive;
 mod estimate;
 mod field;
 mod list;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use bbox::{Bbox, BboxError};
 pub use corridor::{Corridor, CorridorError};
+pub use drive::Drive;
 pub use estimate::{ByteEstimate, SizeEstimate};
 use field::Field;
 use list::List;

@@ -1,11 +1,14 @@
 //! Which tiles a benchmark asks for, and in which order.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use tidegate_core::TileId;
 use tidegate_lab::traffic::Session;
-use tidegate_store::area::Listed;
+use tidegate_store::area::{Corridor, Listed};
 
 use crate::{exit::Fatal, tiles};
 
@@ -19,9 +22,13 @@ pub(super) struct WhichArgs {
     /// random; # begins a comment
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
+    /// The tiles around somebody who drives along the lines of this GeoJSON file, at --max-zoom, and from its beginning again,
+    /// instead of tiles drawn at random
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    route: Option<PathBuf>,
     /// The tiles that somebody sees who pans and zooms down to --max-zoom, made up from the seed, instead of tiles drawn at
     /// random
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, conflicts_with_all = ["list", "route"])]
     session: bool,
 }
 
@@ -37,19 +44,37 @@ pub(super) struct Which {
 impl WhichArgs {
     /// The tiles that the flags ask for.
     pub(super) fn open(&self, seed: u64) -> Result<Which, Fatal> {
-        Ok(match &self.list {
-            Some(path) => {
-                let tiles = recorded(path)?;
-                let (round, name) = (tiles.len() as u64, format!("listed in {}", path.display()));
-                Which { tiles: Box::new(tiles.into_iter().cycle()), round: Some(round), name: Some(name) }
+        match (&self.list, &self.route) {
+            (Some(path), _) => Ok(Which::round(recorded(path)?, format!("listed in {}", path.display()))),
+            (None, Some(path)) => {
+                Ok(Which::round(along(path, self.max_zoom)?, format!("of a drive along {}", path.display())))
             }
-            None if self.session => {
+            (None, None) if self.session => {
                 let name = Some("of a map session of pan and zoom".to_owned());
-                Which { tiles: Box::new(Session::new(self.max_zoom, seed)), round: None, name }
+                Ok(Which { tiles: Box::new(Session::new(self.max_zoom, seed)), round: None, name })
             }
-            None => Which { tiles: tiles::world(self.max_zoom, seed), round: None, name: None },
-        })
+            (None, None) => Ok(Which { tiles: tiles::world(self.max_zoom, seed), round: None, name: None }),
+        }
     }
+}
+
+impl Which {
+    /// These, again and again.
+    fn round(tiles: Vec<TileId>, name: String) -> Self {
+        Self { round: Some(tiles.len() as u64), tiles: Box::new(tiles.into_iter().cycle()), name: Some(name) }
+    }
+}
+
+fn along(path: &Path, zoom: u8) -> Result<Vec<TileId>, Fatal> {
+    let unusable = |why: &dyn std::fmt::Display| Fatal::usage(format!("--route={}: {why}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| unusable(&error))?;
+    // How wide it is does not matter to whoever stays in the middle.
+    let corridor = Corridor::from_geojson(&text, 1.0).map_err(|error| unusable(&error))?;
+    let tiles: Vec<TileId> = corridor.drive(zoom).take(LISTED_MAX + 1).collect();
+    if tiles.len() > LISTED_MAX {
+        return Err(unusable(&format!("longer than {LISTED_MAX} tiles; give a part of it, or a lower --max-zoom")));
+    }
+    Ok(tiles)
 }
 
 fn recorded(path: &Path) -> Result<Vec<TileId>, Fatal> {

@@ -112,6 +112,21 @@ fn a_recorded_list_is_played_in_its_order_and_again() {
 }
 
 #[test]
+fn a_drive_asks_for_what_comes_into_view() {
+    let route = tempfile::NamedTempFile::new().expect("a file");
+    let line = r#"{"type": "LineString", "coordinates": [[8.5, 47.4], [13.4, 52.5]]}"#;
+    fs::write(route.path(), line).expect("it is written");
+    let path = route.path().to_str().expect("UTF-8");
+    let output = run(&["bench", "--route", path, "--max-zoom", "4", "--output-format", "json"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert_eq!(json(&output)["metrics"]["requested"], 9, "one place at zoom 4, and what is around it");
+    fs::write(route.path(), "{}").expect("it is written");
+    let output = run(&["bench", "--route", path]);
+    assert_eq!(code(&output), Some(2));
+    assert!(stderr(&output).contains("not GeoJSON"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_session_is_made_up_from_the_seed() {
     let bytes = |seed, flags: &[&str]| {
         let fixed = ["bench", "-n", "60", "--output-format", "json", "--seed", seed];
@@ -159,6 +174,7 @@ fn flags_that_do_not_go_together_are_refused() {
         &["--rate", "5/s", "--arrivals", "random"],
         &["--rate", "5/s", "--duration", "1s", "-n", "5"],
         &["--list", "x", "--session"],
+        &["--list", "x", "--route", "y"],
     ] {
         let output = run(&[&["bench"], flags].concat());
         assert_eq!(code(&output), Some(2), "{flags:?}: {}", stderr(&output));

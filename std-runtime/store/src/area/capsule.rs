@@ -38,6 +38,16 @@ impl Capsule {
         })
     }
 
+    /// From one end to the other, where the world is 1 across.
+    pub(super) fn length(&self) -> f64 {
+        (self.b[0] - self.a[0]).hypot(self.b[1] - self.a[1])
+    }
+
+    /// The place after this share of it.
+    pub(super) fn at(&self, share: f64) -> [f64; 2] {
+        [0, 1].map(|axis| self.a[axis] + (self.b[axis] - self.a[axis]) * share)
+    }
+
     pub(super) fn lie(&self, node: &Node) -> Lie {
         let side = 1.0 / (1_u64 << node.zoom) as f64;
         let square = Square { corner: [f64::from(node.x) * side, f64::from(node.y) * side], side };
