@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::fetch::{BARRED, TileOutcome, TileReport};
+use crate::fetch::{BARRED, Fault, TileOutcome, TileReport};
 
 /// Counts of tiles and attempts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,12 @@ pub struct Ledger {
     pub cancelled: u64,
     /// Attempts made.
     pub attempts: u64,
-    /// Attempts beyond the first of their tile.
+    /// Attempts beyond the first of their tile, without those beside them.
     pub retries: u64,
+    /// Attempts beside one that was slow.
+    pub hedges: u64,
+    /// Those of them that answered first.
+    pub hedges_won: u64,
     /// Bytes of the tiles fetched, as sent.
     pub bytes: u64,
     /// Requests that the cache made unnecessary.
@@ -92,9 +96,14 @@ impl Ledger {
         self.requests_saved += report.saved.requests;
         self.bytes_saved += report.saved.bytes;
         let attempts = report.attempts.len() as u64;
+        let hedges = || report.attempts.iter().filter(|attempt| attempt.hedge);
         self.attempts += attempts;
-        self.retries += attempts.saturating_sub(1);
-        for fault in report.attempts.iter().filter_map(|attempt| attempt.fault) {
+        self.hedges += hedges().count() as u64;
+        self.hedges_won += hedges().filter(|attempt| attempt.fault.is_none()).count() as u64;
+        self.retries += (report.tries() as u64).saturating_sub(1);
+        for fault in
+            report.attempts.iter().filter_map(|attempt| attempt.fault).filter(|fault| *fault != Fault::Overtaken)
+        {
             *self.faults_by_kind.entry(fault.kind()).or_default() += 1;
         }
     }
@@ -104,6 +113,8 @@ impl Ledger {
     pub fn add_attempts(&mut self, refreshed: &Self) {
         self.attempts += refreshed.attempts;
         self.retries += refreshed.retries;
+        self.hedges += refreshed.hedges;
+        self.hedges_won += refreshed.hedges_won;
         self.bytes += refreshed.bytes;
         self.bytes_saved += refreshed.bytes_saved;
         for (kind, count) in &refreshed.faults_by_kind {

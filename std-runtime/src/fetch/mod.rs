@@ -9,6 +9,7 @@
 
 mod attempt;
 mod cache;
+mod hedge;
 mod report;
 mod route;
 mod slots;
@@ -17,6 +18,7 @@ mod stream;
 
 pub use attempt::{Made, judge};
 pub use cache::{Cache, CacheMode, Caching, Degrade, Exchange, Kept, Part, Saved, Validity};
+pub use hedge::HEDGE_SAMPLES_MIN;
 pub(crate) use report::BARRED;
 pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
 pub use route::{Choice, MIRRORS_MAX, Mirror, Routes, Wanted, Watch};
@@ -32,7 +34,7 @@ use smol::Executor;
 use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
 
 use self::{
-    attempt::Answer,
+    hedge::{Beside, Errand, Hedges, Raced},
     route::{Ended, Shunned},
     slots::{Slot, Slots},
     stock::{Beforehand, OFFLINE, Stock},
@@ -93,6 +95,8 @@ struct Shared<T, C> {
     slots: Slots,
     slot_count: usize,
     stop: Stop,
+    /// How long sources take, where slow attempts are hedged.
+    hedges: Option<Hedges>,
     /// What was asked for after it had been handed over.
     afterwards: Mutex<Ledger>,
 }
@@ -127,7 +131,8 @@ where
         let slot_count = usize::from(concurrency.max(1));
         let (runs, slots) = (AtomicU64::new(0), Slots::new(slot_count));
         let (turned, stop, afterwards) = (Event::new(), Stop::new(), Mutex::default());
-        let shared = Shared { parts, routes, turned, runs, slots, slot_count, stop, afterwards };
+        let hedges = if routes.hedge { Hedges::new(1 + routes.mirrors.len()) } else { None };
+        let shared = Shared { parts, routes, turned, runs, slots, slot_count, stop, hedges, afterwards };
         Self { shared: Arc::new(shared) }
     }
 
@@ -311,7 +316,7 @@ where
         if report.outcome.tile().is_some() {
             return slot;
         }
-        let failure = Failure { end, last: report.attempts.last().and_then(|attempt| attempt.fault) };
+        let failure = Failure { end, last: report.last_fault() };
         report.outcome = outcome_of(failure, deadline);
         // Its body has gone already, and another one may take its place.
         drop(slot);
@@ -354,19 +359,39 @@ where
             let entropy = || self.parts.chance.draw_for(who, report.attempts.len() as u64);
             let request = self.request(source, report.id, report.tile, report.attempts.len());
             let driver = self.upstream(source).driver();
-            let kept = stock.of(source);
-            let attempt = driver.attempt(permit, call, entropy, |_until| self.attempt(source, request, kept));
+            let errand = Errand { id: report.id, tile: report.tile, attempts: report.attempts.len(), shunned };
+            let beside = Beside::default();
+            let race = |_until| self.race(source, request, stock, errand, &beside);
+            let attempt = driver.attempt(permit, call, entropy, race);
             let ended = self.stop.or(Extent::Abort, attempt).await;
-            let latency = clock.now().saturating_since(started);
+            let now = clock.now();
+            let latency = now.saturating_since(started);
+            let mut overtaken = None;
             let (next, fault) = match ended {
-                Some((next, Some(answer))) => (Some(next), self.note(answer, source, stock, report)),
+                Some((next, Some(Raced { answer, overtaken_by: None, .. }))) => {
+                    (Some(next), self.note(answer, source, stock, report))
+                }
+                Some((next, Some(Raced { answer, overtaken_by: Some(other), original }))) => {
+                    let is_empty = answer.made.is_err();
+                    overtaken = Some(if is_empty { End::Empty } else { End::Succeeded });
+                    self.note(answer, other, stock, report);
+                    (Some(next), original)
+                }
                 Some((next @ Next::Done(End::OutOfTime { .. }), None)) if clock.now() >= call.deadline() => {
                     (Some(next), Some(Fault::CutOff))
                 }
                 Some((next, None)) => (Some(next), Some(Fault::Timeout)),
                 None => (None, Some(Fault::CutOff)),
             };
-            self.attempted(report, Attempt { source, latency, fault });
+            self.attempted(report, Attempt { source, latency, fault, hedge: false });
+            if let Some(hedge) =
+                beside.into_attempt(now, if fault.is_none() { Fault::Overtaken } else { Fault::CutOff })
+            {
+                self.attempted(report, hedge);
+            }
+            if let Some(end) = overtaken {
+                return Ended::Here { end, slot: Some(slot) };
+            }
             match next {
                 None => return cancelled,
                 Some(Next::Done(end)) => return self.ended(source, shunned, end, report, Some(slot)),
@@ -384,7 +409,13 @@ where
     }
 
     /// Takes an answer down, and says what was wrong with it.
-    fn note(&self, answer: Answer, source: usize, stock: &mut Stock, report: &mut TileReport) -> Option<Fault> {
+    fn note(
+        &self,
+        answer: attempt::Answer,
+        source: usize,
+        stock: &mut Stock,
+        report: &mut TileReport,
+    ) -> Option<Fault> {
         if answer.is_gone {
             stock.forget(source);
         }
@@ -433,11 +464,12 @@ fn outcome_of(failure: Failure, deadline: Instant) -> TileOutcome {
     }
 }
 
-fn log_attempt(report: &TileReport, Attempt { source, latency, fault }: Attempt) {
+fn log_attempt(report: &TileReport, Attempt { source, latency, fault, hedge }: Attempt) {
     let (id, attempt, ms) = (report.id, report.attempts.len(), latency.as_millis() as u64);
     match fault {
-        None => tracing::trace!(%id, attempt, source, ms, "attempt answered"),
-        Some(fault) => tracing::debug!(%id, attempt, source, ms, %fault, "attempt failed"),
+        None => tracing::trace!(%id, attempt, source, hedge, ms, "attempt answered"),
+        Some(Fault::Overtaken) => tracing::trace!(%id, attempt, source, hedge, ms, "attempt overtaken"),
+        Some(fault) => tracing::debug!(%id, attempt, source, hedge, ms, %fault, "attempt failed"),
     }
 }
 

@@ -55,6 +55,19 @@ impl TileReport {
     }
 }
 
+impl TileReport {
+    /// Attempts that were made one after the other, without those beside them.
+    #[must_use]
+    pub fn tries(&self) -> usize {
+        self.attempts.iter().filter(|attempt| !attempt.hedge).count()
+    }
+
+    /// What went wrong last, in an attempt that was no hedge.
+    pub(super) fn last_fault(&self) -> Option<Fault> {
+        self.attempts.iter().rev().find(|attempt| !attempt.hedge)?.fault
+    }
+}
+
 /// The kind of failure of tiles that nobody asked for any more, because the host refuses access.
 pub(crate) const BARRED: &str = "host refuses access";
 
@@ -170,6 +183,8 @@ pub struct Attempt {
     pub latency: Duration,
     /// What went wrong, if anything did.
     pub fault: Option<Fault>,
+    /// Whether it was made beside another one that was slow.
+    pub hedge: bool,
 }
 
 /// What went wrong in an attempt.
@@ -185,6 +200,8 @@ pub enum Fault {
     Timeout,
     /// The attempt was cut off: by a stop, or by the end of the whole run's time.
     CutOff,
+    /// The attempt was slow, and was cut off when another source had answered: nothing went wrong.
+    Overtaken,
     /// No attempt was made: servers are not asked, and nothing is kept.
     Offline,
 }
@@ -199,6 +216,7 @@ impl Fault {
             Self::Defect(_) => "not a whole tile",
             Self::Timeout => "timeout",
             Self::CutOff => "cut off",
+            Self::Overtaken => "overtaken",
             Self::Offline => "not in the cache",
         }
     }
@@ -212,6 +230,7 @@ impl fmt::Display for Fault {
             Self::Defect(defect) => defect.fmt(f),
             Self::Timeout => f.write_str("the attempt took too long"),
             Self::CutOff => f.write_str("the attempt was cut off"),
+            Self::Overtaken => f.write_str("another source answered first"),
             Self::Offline => f.write_str("not in the cache, and offline"),
         }
     }

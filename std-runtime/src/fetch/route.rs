@@ -13,7 +13,7 @@ use tidegate_core::{
     drive::{Clock, Permit},
 };
 
-use super::{Attempt, Caching, Shared, Slot, TileReport, log_attempt};
+use super::{Attempt, Caching, Fault, Shared, Slot, TileReport, log_attempt};
 use crate::{
     clock::SystemClock,
     template::UrlTemplate,
@@ -41,11 +41,13 @@ pub struct Routes<C = SystemClock> {
     pub watch: Arc<dyn Watch>,
     /// What was kept from before, asked before any source.
     pub cache: Option<Caching>,
+    /// Whether a slow attempt is hedged at another source: see [`HEDGE_SAMPLES_MIN`](super::HEDGE_SAMPLES_MIN).
+    pub hedge: bool,
 }
 
 impl<C> Default for Routes<C> {
     fn default() -> Self {
-        Self { mirrors: Vec::new(), choice: Arc::new(First), watch: Arc::new(Unwatched), cache: None }
+        Self { mirrors: Vec::new(), choice: Arc::new(First), watch: Arc::new(Unwatched), cache: None, hedge: false }
     }
 }
 
@@ -185,6 +187,11 @@ where
         choose(&*self.routes.choice, wanted, shunned, views)
     }
 
+    /// The best of the other sources for what was tried at those shunned; `None` where there is none.
+    pub(super) fn choose_again(&self, tile: TileId, shunned: Shunned) -> Option<usize> {
+        self.choose(Wanted { tile, attempt: Try::Again }, shunned)
+    }
+
     /// Tells everybody of an attempt.
     pub(super) fn attempted(&self, report: &mut TileReport, attempt: Attempt) {
         report.attempts.push(attempt);
@@ -193,7 +200,7 @@ where
         self.routes.watch.attempt(now, &attempt);
         if self.sources() > 1 {
             self.routes.choice.settled(now, &attempt);
-            if attempt.fault.is_some() {
+            if attempt.fault.is_some_and(|fault| fault != Fault::Overtaken) {
                 self.turned.notify(usize::MAX);
             }
         }
@@ -229,7 +236,7 @@ where
     /// Whether attempts and sources are left.
     fn may_go_elsewhere(&self, source: usize, shunned: Shunned, report: &TileReport) -> bool {
         let with_this = shunned.with(source);
-        report.attempts.len() < usize::from(self.parts.policy.attempts())
+        report.tries() < usize::from(self.parts.policy.attempts())
             && (0..self.sources()).any(|other| !with_this.has(other))
     }
 

@@ -134,7 +134,7 @@ impl State {
 impl Watch for Health {
     fn attempt(&self, _now: Instant, attempt: &Attempt) {
         // What its own caller cut off is neither.
-        if attempt.fault == Some(Fault::CutOff) {
+        if matches!(attempt.fault, Some(Fault::CutOff | Fault::Overtaken)) {
             return;
         }
         let mut state = self.state();

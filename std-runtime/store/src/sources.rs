@@ -85,7 +85,7 @@ impl Choice for Healthiest {
         health.passed_over = 0;
         match attempt.fault {
             // What was cut off by its own caller says nothing about the source.
-            Some(Fault::CutOff) => {}
+            Some(Fault::CutOff | Fault::Overtaken) => {}
             Some(_) => health.failures += (WHOLE - health.failures) / MEMORY,
             // Up: it comes down to nothing.
             None => health.failures -= health.failures.div_ceil(MEMORY),
@@ -143,7 +143,7 @@ mod tests {
 
     fn settle(choice: &Healthiest, source: usize, fault: Option<Fault>, times: usize) {
         for _ in 0..times {
-            choice.settled(Instant::ORIGIN, &Attempt { source, latency: Duration::ZERO, fault });
+            choice.settled(Instant::ORIGIN, &Attempt { source, latency: Duration::ZERO, fault, hedge: false });
         }
     }
 
