@@ -26,6 +26,7 @@
 //! | k refusals of one flight cut k times | read in Netflix concurrency-limits, aws-smithy | `load::a_flight_of_refusals_cuts_once` |
 //! | the retry budget is wrong: a ratio of 0.6 authorises 1.0 | tower#857 | `load::six_retries_in_ten_answers_are_six` |
 //! | the budget is never refilled, or silently absent | tower-resilience#370; aws-sdk-go-v2#3550; aws-sdk-rust#1234 | `load::a_drained_budget_comes_back_by_answers_and_by_time` |
+//! | a hedge budget that is spent ends the original | failsafe-go#141 | `hedges::a_spent_budget_is_no_reason_to_end_what_is_under_way` |
 //! | quota overshoot across the edge of a window | governor#16; read in tower | `load::no_second_sees_more_than_burst_and_rate` |
 //! | chained limiters take from one and fail at the next | governor#117 | `load::what_one_policy_refuses_takes_nothing_from_the_others` |
 //! | spacing counted from completion | governor#131 | `load::requests_are_spaced_from_start_to_start` |
@@ -44,12 +45,12 @@
 //! | a sub-nanosecond shortfall sleeps for zero and spins | read in aws-smithy | `clocks::whoever_waits_as_told_is_never_told_the_same_instant_again` |
 //! | a retry that is due is forgotten when nothing else runs | curl#20669 | the driver's own `a_retry_that_sleeps_while_nothing_else_is_in_flight_is_still_run` |
 //!
-//! Left out, because what they are about does not exist here: a hedge budget that kills the original (failsafe-go#141): there
-//! are no hedges. Probing for the lowest round trip at the expense of good traffic (envoy#8337, #9007, #18152, #46532,
+//! Left out, because what they are about does not exist here: probing for the lowest round trip at the expense of good traffic (envoy#8337, #9007, #18152, #46532,
 //! #11579), and a baseline that rises for ever or never (concurrency-limits#88, #165): no policy of the core keeps a
 //! baseline of latency. Herds of waiters beyond one limiter: waiting is the driver's, whose own tests count wake-ups.
 
 mod clocks;
+mod hedges;
 mod hints;
 mod jitter;
 mod load;
@@ -153,6 +154,7 @@ fn drawn(seed: u64, step: u64, salt: u64, among: u64) -> u64 {
 fn every_test_that_the_table_names_exists() {
     let sources = [
         ("clocks", include_str!("clocks.rs")),
+        ("hedges", include_str!("hedges.rs")),
         ("hints", include_str!("hints.rs")),
         ("jitter", include_str!("jitter.rs")),
         ("load", include_str!("load.rs")),

@@ -100,6 +100,10 @@ pub(crate) struct SourceArgs {
     /// healthiest goes first. Limit and breaker are shown of --url-template's host
     #[arg(long = "mirror", value_name = "URL")]
     pub(crate) mirrors: Vec<String>,
+    /// Ask a second source when an attempt lasts longer than 19 in 20 of its source did lately, and take the first answer. Each
+    /// attempt may need two connections then, so half of --max-connections may be in flight
+    #[arg(long, requires = "mirrors")]
+    pub(crate) hedge: bool,
     #[command(flatten)]
     pub(crate) scheme: SchemeArgs,
     /// Settings that belong together; see --print-config. Where absent, fetch and replay are polite to public hosts, and bulk
@@ -192,7 +196,8 @@ impl SourceArgs {
         let mut settings = layered(preset);
         settings.url.value = url;
         // An attempt that is admitted has a connection to go by; one that waits for it would look like a slow server.
-        settings.max_concurrency.value = settings.max_concurrency.value.min(self.connection.max_connections());
+        let connections = self.connection.max_connections() / self.connections_each();
+        settings.max_concurrency.value = settings.max_concurrency.value.min(connections.max(1));
         Ok((settings, metadata))
     }
 
@@ -220,6 +225,11 @@ impl SourceArgs {
             }
             (Some(url), _) => Ok((Some(self.scheme.template(url)?), Metadata::default())),
         }
+    }
+
+    /// How many connections an attempt may need: another one where it is hedged.
+    pub(crate) const fn connections_each(&self) -> u16 {
+        if self.hedge { 2 } else { 1 }
     }
 
     /// Whether the preset was asked for.

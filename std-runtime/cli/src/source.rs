@@ -81,7 +81,8 @@ impl Source {
     ) -> Result<Self, Fatal> {
         let seed = chance.seed();
         let concurrency = gate.limit.ceiling;
-        let http = args.connection.http_config(concurrency, settings.timeout.value)?;
+        let connections = concurrency.saturating_mul(args.connections_each());
+        let http = args.connection.http_config(connections, settings.timeout.value)?;
         let clock = SystemClock::start();
         let (cache, caching) = cache.open(&http, clock.now())?.unzip();
         let transport = HttpTransport::new(http).map_err(Fatal::usage)?;
@@ -93,7 +94,7 @@ impl Source {
         let mirrors = mirrors(&args.mirrors)?.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
         let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
         let health = Arc::new(Health::start(clock.now(), 1 + mirrors.len()));
-        let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _, cache: caching };
+        let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _, cache: caching, hedge: args.hedge };
         let parts = Parts {
             transport,
             upstream: upstream()?,

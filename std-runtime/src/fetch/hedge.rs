@@ -8,7 +8,8 @@
 //!
 //! - It is a retry at its source's gate: healthy, with room at once, and out of that gate's retry budget, or there is none.
 //!   It does not wait, and an empty budget is no reason to end anything.
-//! - The one that is overtaken is dropped, and settled as cancelled. Both are attempts in the report.
+//! - The one that is overtaken is dropped, and settled as cancelled. Both are attempts in the report, also where a hedge was
+//!   overtaken before it had left the machine.
 //! - How long the overtaken one had taken by then counts as its latency, though it is only a lower bound: without it the
 //!   slow ones would vanish from what is measured, and more and more would be hedged.
 //!

@@ -173,6 +173,7 @@ impl Metrics {
                 "failed_latency_ms": self.failed,
             },
             "cache": self.cache_to_json(ledger),
+            "hedges": { "made": ledger.hedges, "won": ledger.hedges_won },
             "failed_by_kind": counts(&ledger.failed_by_kind),
             "faults_by_kind": counts(&ledger.faults_by_kind),
             "breaker": { "opened": opened, "half_opened": half_opened, "closed": closed },

@@ -58,6 +58,9 @@ pub(super) fn rows(run: &Run) -> Vec<(&'static str, String)> {
     }
     rows.push(("attempts", format!("{}, of them {} retries", ledger.attempts, ledger.retries)));
     rows.push(("  that went wrong", with_kinds(&ledger.faults_by_kind)));
+    if ledger.hedges > 0 {
+        rows.push(("  hedges", format!("{}, of which {} answered first", ledger.hedges, ledger.hedges_won)));
+    }
     rows.push(("throughput", format!("{} over {}", run.throughput(), Micros(metrics.wall.as_micros() as u64))));
     rows.extend(metrics.on_time.iter().flat_map(OnTime::rows));
     rows.push(("received", bytes(ledger.bytes)));

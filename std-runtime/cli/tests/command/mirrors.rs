@@ -45,3 +45,32 @@ fn mirrors_are_checked_before_anything_is_asked() {
     }
     assert_eq!(server.stats().received, 0);
 }
+
+#[test]
+fn a_source_with_slow_answers_is_hedged_and_both_servers_count_what_we_count() {
+    // Quick, but for one request in fifty that is never answered.
+    let (slow, quick) = (mock("hang=2%\n seed=3"), mock(""));
+    let (first, second) = (slow.url_template(), quick.url_template());
+    let output = run(&[
+        ["bench", "-n", "400", "-c", "4", "--timeout", "2", "--seed", "3", "--output-format", "json", "--hedge"]
+            .as_slice(),
+        &["--url-template", &first, "--mirror", &second],
+    ]
+    .concat());
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let report = json(&output);
+    let (slow, quick) = (settled(&slow).received, settled(&quick).received);
+    let hedges = &report["hedges"];
+    let count = |value: &serde_json::Value| value.as_u64().expect("a number");
+    let (attempts, made, won) = (count(&report["metrics"]["attempts"]), count(&hedges["made"]), count(&hedges["won"]));
+    assert!(won >= 1, "{hedges}");
+    // A hedge may be overtaken before it has left this machine; nothing else is counted here and not there.
+    let unseen = attempts.checked_sub(slow + quick).expect("every request is in the books");
+    assert!(unseen <= made - won, "{unseen} of {made} hedges, {won} of which were answered");
+}
+
+#[test]
+fn a_hedge_wants_a_second_source() {
+    let output = run(&["bench", "--hedge"]);
+    assert_eq!((code(&output), stderr(&output).contains("--mirror <URL>")), (Some(2), true), "{}", stderr(&output));
+}

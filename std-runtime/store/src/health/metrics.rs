@@ -28,6 +28,10 @@ pub(super) fn text(state: &State, figures: &Figures, uptime: Duration) -> String
     page.sample("", &[], ledger.requests_saved as f64);
     page.family("tidegate_bytes_saved_total", "counter", "Bytes that were not sent again, because they were kept.");
     page.sample("", &[], ledger.bytes_saved as f64);
+    page.family("tidegate_hedges_total", "counter", "Attempts beside one that was slow.");
+    page.sample("", &[], ledger.hedges as f64);
+    page.family("tidegate_hedges_won_total", "counter", "Those of them that answered first.");
+    page.sample("", &[], ledger.hedges_won as f64);
     attempts(&mut page, &state.sources);
     gates(&mut page, &figures.sources);
     page.family("tidegate_connections", "gauge", "Connections of the HTTP client, by state.");
