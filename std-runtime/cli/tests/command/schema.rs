@@ -18,11 +18,12 @@ fn every_kind_of_result_follows_the_published_schema() {
     let mock = mock("503=20%\nseed=3");
     let url = mock.url_template();
     let directory = tempfile::tempdir().expect("a directory");
-    let [output, letters] = ["tiles", "letters"].map(|name| directory.path().join(name));
-    let [output, letters] = [&output, &letters].map(|path| path.to_str().expect("UTF-8"));
+    let [output, letters, cache] = ["tiles", "letters", "cache"].map(|name| directory.path().join(name));
+    let [output, letters, cache] = [&output, &letters, &cache].map(|path| path.to_str().expect("UTF-8"));
     let world = ["fetch", "--bbox=-180,-85,180,85", "--zooms", "0-2", "--output", output, "--dead-letter", letters];
     for arguments in [
         &["bench"][..],
+        &["bench", "--cache", cache],
         &["bench", "-n", "40", "--require", "p99<1ms,p50<1us,success>=100%"],
         &["bench", "--rate", "200/s", "--duration", "100ms", "--traffic", "diurnal", "--arrivals", "random"],
         &["bench", "--rate", "500/s", "--duration", "100ms", "-c", "1"],
