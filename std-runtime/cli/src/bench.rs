@@ -93,8 +93,8 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
         report::write(path, &text)?;
     }
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
-    let advice = if traffic.is_some() { ASK_LESS } else { TRY_HARDER };
-    let exit = run.exit(advice, advice, output)?;
+    let (given_up, to_go) = if traffic.is_some() { (ASK_LESS, CUT_SHORT) } else { (TRY_HARDER, TRY_HARDER) };
+    let exit = run.exit(given_up, to_go, output)?;
     // A gate is about runs that came to their end; where one was cut short, that is what has to be said.
     let gate = failed_gates(run.judged(), output);
     Ok(if matches!(exit, Exit::Complete | Exit::Incomplete) && gate == Exit::Gate { gate } else { exit })
@@ -147,5 +147,7 @@ fn measure(
 const TRY_HARDER: &str = "see --help for the flags that give it more time or tries";
 /// The same where there is a schedule to keep.
 const ASK_LESS: &str = "ask for less with --rate, or let more be in flight with --max-concurrency";
+/// The same where the schedule came to no end.
+const CUT_SHORT: &str = "the figures are of what was due by then";
 /// How many tiles where nobody says.
 const TILES: u64 = 20;

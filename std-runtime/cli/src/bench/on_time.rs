@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tidegate::stop::Extent;
 use tidegate_core::{Instant, rate::Rate};
 use tidegate_lab::traffic::{Arrivals, Shape, Traffic};
 
@@ -98,5 +99,13 @@ pub(super) fn measure(
     progress.end(output);
     recorder.not_sent(stream.not_sent());
     recorder.ledger.request(stream.begun());
+    // What a stop or the end of the run's time kept from becoming due was asked for all the same.
+    if source.stop().is_asked(Extent::Drain) || source.now() >= source.deadline_at() {
+        let due = (stream.begun() + stream.not_sent()) as usize;
+        recorder.ledger.request(traffic.due().skip(due).take(REST_MAX).count() as u64);
+    }
     recorder.finish(source, &stream)
 }
+
+/// Beyond so many nobody counts what was left.
+const REST_MAX: usize = 10_000_000;

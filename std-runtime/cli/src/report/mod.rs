@@ -98,7 +98,7 @@ impl Recorder {
         let taken_up = stream.begun() + stream.not_sent() + self.found;
         self.ledger.cancel(self.ledger.requested.saturating_sub(taken_up));
         self.ledger.add_attempts(&source.fetcher.refreshed());
-        let on_time = self.open_loop.map(|open_loop| open_loop.finish(self.ledger.requested));
+        let on_time = self.open_loop.map(|open_loop| open_loop.finish(stream.begun() + stream.not_sent()));
         let (status, pool) = (source.fetcher.upstream().status(), source.fetcher.transport().pool());
         let metrics = Metrics::new(self.samples, wall, (status, pool, source.cache()), on_time);
         Run {

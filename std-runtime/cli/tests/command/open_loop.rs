@@ -77,6 +77,20 @@ fn what_is_required_is_held_against_what_somebody_waited() {
 }
 
 #[test]
+fn a_schedule_that_is_cut_short_is_not_finished() {
+    let flags = ["--rate", "100/s", "--duration", "10s", "--global-timeout", "200ms", "--output-format", "json"];
+    let output = run(&[&["bench"], &flags[..]].concat());
+    assert_eq!(code(&output), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the figures are of what was due by then"), "{}", stderr(&output));
+    let document = json(&output);
+    assert_stable_metrics(&document);
+    let due = document["open_loop"]["due"].as_u64().expect("a count");
+    assert!(due <= 21, "one every 10 ms until 200 ms: {document:#}");
+    assert_eq!(document["metrics"]["requested"], 1_000);
+    assert!(document["metrics"]["cancelled"].as_u64() >= Some(1_000 - due), "{document:#}");
+}
+
+#[test]
 fn each_shape_of_traffic_sends_what_it_says() {
     for (shape, due) in [("ramp", 20), ("burst", 15), ("diurnal", 21)] {
         let flags = ["--rate", "200/s", "--duration", "200ms", "--traffic", shape, "--output-format", "json"];
