@@ -5,9 +5,9 @@ use super::report::{FleetReport, Moment, Report};
 use super::world::World;
 use crate::plot::{Axis, Band, Figure, Panel, Series, Span};
 
-/// Runs above each other, each fleet with a panel of its own: what was offered, attempted and answered. For a single fleet
-/// also what went wrong, what was in flight, and breakers; for several, breakers where they opened. 960 pixels wide, and
-/// the scales of all fleets are the same.
+/// Runs above each other, each fleet with a panel of its own: what was offered, attempted, answered and refused. For a single
+/// fleet also what went wrong, what was in flight, and breakers; for several, what was in flight where its limit moved, and
+/// breakers where they opened. 960 pixels wide, and the scales of all fleets are the same.
 #[must_use = "drawing writes nothing"]
 pub fn timeline(title: &str, runs: &[(&str, &World, &Report)]) -> Figure {
     let mut figure = Figure::new("simulation", title, Axis::time("time"));
@@ -21,10 +21,13 @@ pub fn timeline(title: &str, runs: &[(&str, &World, &Report)]) -> Figure {
         if let [_, _, ..] = fleets[..] {
             rates.y.range = Some((0.0, most * 1.05));
             rates.height = 120;
+            rates.series.extend(track.refusals());
         }
         figure.panels.push(rates);
         if fleets.len() == 1 {
             figure.panels.extend([track.troubles(), track.flight()]);
+        } else if track.limit_moves() {
+            figure.panels.push(track.flight());
         }
         figure.panels.extend(track.breakers());
     }
@@ -112,10 +115,24 @@ impl Track<'_> {
         Panel { height: 160, ..Panel::new(Axis::from_zero(self.label("per second")), series) }
     }
 
+    /// Where there were any.
+    fn refusals(&self) -> Option<Series> {
+        let series = || Series::line(TOLD_LATER, self.per_second(|step| step.throttled)).color(3);
+        (self.fleet.attempts.throttled > 0).then(series)
+    }
+
+    /// Whether it has more than one value, and one that what was in flight came near.
+    fn limit_moves(&self) -> bool {
+        // It is zero where the power is gone.
+        let limits = || self.fleet.steps.iter().map(|step| step.limit).filter(|limit| *limit > 0);
+        let most = self.fleet.steps.iter().map(|step| step.in_flight).max().unwrap_or(0);
+        limits().min() != limits().max() && limits().min().is_some_and(|least| least <= most)
+    }
+
     fn troubles(&self) -> Panel {
         let series = vec![
             Series::line("attempts that fail or time out", self.per_second(|step| step.failed)).color(1),
-            Series::line("attempts told to come back later", self.per_second(|step| step.throttled)).color(3),
+            Series::line(TOLD_LATER, self.per_second(|step| step.throttled)).color(3),
             Series::line("calls given up", self.per_second(|step| step.given_up)).color(2).dashed(),
         ];
         Panel { height: 90, ..Panel::new(Axis::from_zero("per second"), series) }
@@ -131,7 +148,7 @@ impl Track<'_> {
         if limit.iter().any(|&(_, limit)| limit <= most * 3.0) {
             series.push(Series::step("limit", limit).color(3));
         }
-        Panel { height: 90, ..Panel::new(Axis::from_zero("requests"), series) }
+        Panel { height: 90, ..Panel::new(Axis::from_zero(self.label("requests")), series) }
     }
 
     /// Where a breaker ever opened.
@@ -163,3 +180,5 @@ impl Track<'_> {
         )
     }
 }
+
+const TOLD_LATER: &str = "attempts told to come back later";
