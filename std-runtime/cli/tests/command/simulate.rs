@@ -45,7 +45,26 @@ fn every_ready_scenario_gives_its_table_and_its_picture() {
         }
         let svg = fs::read_to_string(picture).expect("a picture");
         assert!(svg.starts_with("<svg ") && svg.contains("calls that succeed"), "{name}: {svg:.200}");
+        let [refused, breakers, rate] =
+            ["told to come back later", "breakers not closed", "rate allowed"].map(|series| svg.contains(series));
+        let expected = match name {
+            "rate-limit" => (true, false, true),
+            "retry-storm" | "bad-mirror" | "slow-server" => (false, true, false),
+            other => panic!("nobody said what is to be seen in {other}"),
+        };
+        assert_eq!((refused, breakers, rate), expected, "{name}: refusals, breakers and rates in the picture");
     }
+}
+
+#[test]
+fn the_picture_in_the_readme_is_the_one_that_its_command_makes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let picture = directory.path().join("made.svg");
+    let output = run(&["simulate", &scenario("retry-storm"), "--timeline", picture.to_str().expect("UTF-8")]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let kept = fs::read(scenario("retry-storm").replace(".toml", ".svg")).expect("the picture of the README");
+    let made = fs::read(picture).expect("a picture");
+    assert!(kept == made, "make it anew: tidegate simulate …/retry-storm.toml --timeline …/retry-storm.svg");
 }
 
 #[test]
