@@ -18,6 +18,7 @@ use crate::{
     exit::{Exit, Fatal},
     guard, interrupt,
     letters::{GO_ON, LetterArgs, letter},
+    memory::MemoryArgs,
     output::Output,
     print_config,
     source::Source,
@@ -35,6 +36,8 @@ pub(crate) struct FetchArgs {
     target: TargetArgs,
     #[command(flatten)]
     letters: LetterArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Count the tiles, estimate their bytes from a few of them, and end
     #[arg(long)]
     dry_run: bool,
@@ -86,20 +89,21 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
     let mut letters = args.letters.open()?;
     let source = Source::open(&args.source, &args.cache, &settings, place)?;
+    let mut memory = args.memory.recall(&source)?;
     let tally = Tally::default();
     let mut missing = Missing { tiles: area.tiles(), there, tally: tally.clone() };
-    let (run, trouble) =
-        work(&source, iter::from_fn(move || missing.next().transpose()), &tally, (wanted, quiet), output, |report| {
-            if let Some(tile) = report.outcome.tile() {
-                sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
+    let tiles = iter::from_fn(move || missing.next().transpose());
+    let (run, trouble) = work(&source, tiles, &tally, &mut memory, (wanted, quiet), output, |report| {
+        if let Some(tile) = report.outcome.tile() {
+            sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
+        }
+        match (report.outcome.failure(), &mut letters) {
+            (Some(failure), Some(letters)) => {
+                letters.add(&letter(report, failure, source.now())).map_err(Trouble::Letters)
             }
-            match (report.outcome.failure(), &mut letters) {
-                (Some(failure), Some(letters)) => {
-                    letters.add(&letter(report, failure, source.now())).map_err(Trouble::Letters)
-                }
-                (Some(_), None) | (None, _) => Ok(()),
-            }
-        });
+            (Some(_), None) | (None, _) => Ok(()),
+        }
+    });
     let finished = sink.finish().err().map(Trouble::Sink);
     let title = source.title(wanted, None, &settings);
     source.close();

@@ -10,6 +10,7 @@ mod guard;
 mod interrupt;
 mod letters;
 mod log;
+mod memory;
 mod mock;
 mod output;
 mod print_config;

@@ -26,6 +26,7 @@ use crate::{
     fetch::{Tally, Target, TargetArgs, There, Trouble, lock, work},
     guard,
     letters::{GO_ON, letter},
+    memory::MemoryArgs,
     output::Output,
     print_config,
     source::Source,
@@ -39,6 +40,8 @@ pub(crate) struct ReplayArgs {
     letters: Option<PathBuf>,
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// The form of the result
     #[arg(long, value_enum, default_value = "text")]
     output_format: OutputFormat,
@@ -62,15 +65,16 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     let wanted = replay.count() as u64;
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
     let source = Source::open(&args.source, &args.cache, &settings, place)?;
+    let mut memory = args.memory.recall(&source)?;
     let (tally, book) = (Tally::default(), Arc::new(Mutex::new(Book::new(replay, kept))));
     let mut again = Again { book: Arc::clone(&book), there, tally: tally.clone() };
-    let (run, trouble) =
-        work(&source, iter::from_fn(move || again.next().transpose()), &tally, (wanted, quiet), output, |report| {
-            if let Some(tile) = report.outcome.tile() {
-                sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
-            }
-            lock(&book).settle(report, source.now()).map_err(Trouble::Letters)
-        });
+    let tiles = iter::from_fn(move || again.next().transpose());
+    let (run, trouble) = work(&source, tiles, &tally, &mut memory, (wanted, quiet), output, |report| {
+        if let Some(tile) = report.outcome.tile() {
+            sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
+        }
+        lock(&book).settle(report, source.now()).map_err(Trouble::Letters)
+    });
     let finished = sink.finish().err().map(Trouble::Sink);
     let left = lock(&book).close();
     let title = source.title(wanted, None, &settings);

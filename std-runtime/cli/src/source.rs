@@ -35,6 +35,8 @@ pub(crate) struct Source {
     pub(crate) runtime: Runtime,
     pub(crate) seed: u64,
     pub(crate) template: UrlTemplate,
+    /// The hosts of the first source and of its mirrors.
+    hosts: Vec<String>,
     /// The server in this process, where no URL was given.
     embedded: Option<Mock>,
     /// Health and metrics, where somebody asked for them.
@@ -91,7 +93,9 @@ impl Source {
             return Err(Fatal::usage("--mirror: of what? name the first source, too, with --url-template"));
         }
         let mirror = |template| Ok(Mirror { upstream: upstream()?, template });
-        let mirrors = mirrors(&args.mirrors)?.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
+        let mirrors = mirrors(&args.mirrors)?;
+        let hosts = std::iter::once(&template).chain(&mirrors).map(|template| template.host().to_owned()).collect();
+        let mirrors = mirrors.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
         let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
         let health = Arc::new(Health::start(clock.now(), 1 + mirrors.len()));
         let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _, cache: caching, hedge: args.hedge };
@@ -109,7 +113,12 @@ impl Source {
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
         let listening = args.listen.map(|address| listen(address, health, fetcher.clone())).transpose()?;
         let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
-        Ok(Self { fetcher, runtime, seed, template, embedded, listening, cache, deadline })
+        Ok(Self { fetcher, runtime, seed, template, hosts, embedded, listening, cache, deadline })
+    }
+
+    /// Each source's host and gate.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&str, &Upstream)> {
+        self.hosts.iter().map(String::as_str).zip(self.fetcher.upstreams())
     }
 
     /// The present time on the clock that everything goes by.

@@ -11,6 +11,7 @@ mod format;
 pub mod health;
 mod layers;
 mod mbtiles;
+pub mod memory;
 mod metadata;
 mod pmtiles;
 pub mod scheme;

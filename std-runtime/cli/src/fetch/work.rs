@@ -13,9 +13,10 @@ use tidegate::{
     stop::Extent,
 };
 use tidegate_core::TileId;
-use tidegate_store::{area::AreaError, dead_letter::DeadLetterError, sink::SinkError};
+use tidegate_store::{area::AreaError, dead_letter::DeadLetterError, memory::MemoryError, sink::SinkError};
 
 use crate::{
+    memory::Remembered,
     output::Output,
     progress::{Progress, each},
     report::{Recorder, Run},
@@ -58,6 +59,7 @@ pub(crate) enum Trouble {
     Sink(SinkError),
     Area(AreaError),
     Letters(DeadLetterError),
+    Memory(MemoryError),
 }
 
 impl fmt::Display for Trouble {
@@ -66,18 +68,20 @@ impl fmt::Display for Trouble {
             Self::Sink(error) => error.fmt(f),
             Self::Area(error) => error.fmt(f),
             Self::Letters(error) => error.fmt(f),
+            Self::Memory(error) => error.fmt(f),
         }
     }
 }
 
 /// Fetches `tiles` and hands each report to `keep`. What `keep` cannot keep ends the run, and so does a tile that cannot be
-/// told: what has begun is drained.
+/// told: what has begun is drained. What the servers ask for is remembered on the way.
 ///
 /// When it returns, `tiles` has been dropped.
 pub(crate) fn work(
     source: &Source,
     tiles: impl Iterator<Item = Result<TileId, Trouble>> + Send + 'static,
     tally: &Tally,
+    memory: &mut Remembered,
     (wanted, quiet): (u64, bool),
     output: &mut Output,
     mut keep: impl FnMut(&TileReport) -> Result<(), Trouble>,
@@ -87,19 +91,26 @@ pub(crate) fn work(
     let told = tally.clone();
     let tiles = tiles.map_while(move |tile| tile.map_err(|trouble| told.trouble(trouble)).ok());
     let stream = each(source, tiles, Progress::interval(output), |report| {
-        if let Some(mut report) = report {
-            if let Err(trouble) = keep(&report) {
-                source.fetcher.stop().ask(Extent::Drain);
-                tally.trouble(trouble);
+        let trouble = report.and_then(|mut report| {
+            let trouble = keep(&report).err();
+            if trouble.is_some() {
                 // What came and could not be kept is still to be fetched.
                 report.outcome = TileOutcome::Cancelled;
             }
             recorder.record(&report);
+            trouble
+        });
+        if let Some(trouble) = trouble.or_else(|| memory.keep_now_and_then(source).err().map(Trouble::Memory)) {
+            source.fetcher.stop().ask(Extent::Drain);
+            tally.trouble(trouble);
         }
         recorder.found(tally.found.load(Ordering::Acquire));
         progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
     });
     progress.end(output);
+    if let Err(error) = memory.keep(source) {
+        tally.trouble(Trouble::Memory(error));
+    }
     recorder.found(tally.found.load(Ordering::Acquire));
     // Nobody asked for what is not due.
     recorder.ledger.requested = recorder.ledger.requested.saturating_sub(tally.later());
