@@ -10,6 +10,7 @@ mod fetch;
 mod health;
 mod interrupt;
 mod logs;
+mod memory;
 mod mirrors;
 mod open_loop;
 mod privacy;
