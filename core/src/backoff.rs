@@ -306,6 +306,22 @@ mod tests {
     }
 
     #[test]
+    fn jitter_is_drawn_below_the_cap_and_does_not_bunch_at_it() {
+        let half = Entropy::new(u32::MAX / 2 + 1);
+        for growth in [Growth::Linear, Growth::Exponential] {
+            for failures in [11, 20, 60, u32::MAX] {
+                let full = millis_drawn(backoff(growth, 1_000, 10_000, Jitter::Full), failures, half);
+                let equal = millis_drawn(backoff(growth, 1_000, 10_000, Jitter::Equal), failures, half);
+                assert_eq!((full, equal), (5_000, 7_500), "{growth:?}: the middle of 0 to 10 s, and of 5 to 10 s");
+            }
+        }
+    }
+
+    fn millis_drawn(backoff: Backoff, failures: u32, entropy: Entropy) -> u64 {
+        backoff.delay_ns(failures, 0, entropy) / 1_000_000
+    }
+
+    #[test]
     fn nonsense_is_rejected_with_what_to_change() {
         let second = Duration::from_secs(1);
         let base = BackoffConfig::DEFAULT;
