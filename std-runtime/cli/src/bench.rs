@@ -63,7 +63,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     let rate = if args.schedule.is_given() { flags.rate.take() } else { None };
     let settings = flags.settings(if rate.is_some() { Preset::Load } else { Preset::Ancestor })?;
     if flags.print_config {
-        return print_config::print(&settings, &flags, output);
+        return print_config::print(&settings, &flags, Some(&args.cache), output);
     }
     let reports = args.reports.iter().map(|path| Ok((path, form_of(path)?))).collect::<Result<Vec<_>, Fatal>>()?;
     let place = Source::place(&settings)?;

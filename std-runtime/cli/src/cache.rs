@@ -15,7 +15,13 @@ use tidegate::{
 use tidegate_core::Instant;
 use tidegate_store::cache::{CacheConfig, CacheError, TileCache};
 
-use crate::{args::SourceArgs, exit::Fatal, scheme::Scheme};
+use crate::{
+    args::SourceArgs,
+    exit::Fatal,
+    output::bytes,
+    print_config::{Row, given},
+    scheme::Scheme,
+};
 
 /// The cache's flags.
 #[derive(Clone, Debug, Default, Args)]
@@ -24,22 +30,20 @@ pub(crate) struct CacheArgs {
     /// Keep answers in this folder, and ask servers only as HTTP has it; only its owner can read it
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
-    /// When servers are asked about what is kept
-    #[arg(long, value_enum, default_value = "online", requires = "cache")]
-    cache_mode: CacheModeArg,
-    /// How much is kept at most, as in 64MiB or 2GiB; what was used least recently makes room
-    #[arg(long, value_name = "BYTES", default_value = "512MiB", value_parser = size, requires = "cache")]
-    cache_size: u64,
+    /// When servers are asked about what is kept; online where absent
+    #[arg(long, value_enum, requires = "cache")]
+    cache_mode: Option<CacheModeArg>,
+    /// How much is kept at most, as in 64MiB or 2GiB; what was used least recently makes room; 512MiB where absent
+    #[arg(long, value_name = "BYTES", value_parser = size, requires = "cache")]
+    cache_size: Option<u64>,
     /// How long past its time a kept tile may be that is used when its server cannot answer, as in 10m or 1d; longer where the
     /// server allows it, and not at all where it is `never`
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = stale, requires = "cache")]
-    allow_stale: Stale,
+    #[arg(long, value_name = "TIME", value_parser = stale, requires = "cache")]
+    allow_stale: Option<Stale>,
     /// How many levels up a kept parent may be that stands in for a tile its server does not give. Such a tile is counted as
     /// from_parent and not written to an archive, and a dead letter asks for the tile itself
-    #[arg(
-        long, value_name = "LEVELS", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=30), requires = "cache"
-    )]
-    allow_parent: u8,
+    #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u8).range(0..=30), requires = "cache")]
+    allow_parent: Option<u8>,
 }
 
 /// The modes by name.
@@ -74,7 +78,7 @@ struct Stale(Option<Duration>);
 impl CacheArgs {
     /// Refuses what goes against it.
     pub(crate) fn check(&self, source: &SourceArgs) -> Result<(), Fatal> {
-        let is_offline = self.cache.is_some() && self.cache_mode == CacheModeArg::Offline;
+        let is_offline = self.cache.is_some() && self.mode() == CacheModeArg::Offline;
         if is_offline && source.scheme.scheme == Scheme::Tilejson {
             return Err(Fatal::usage(
                 "--cache-mode=offline: a TileJSON document is asked for each time; give the tiles' own --url-template",
@@ -83,19 +87,54 @@ impl CacheArgs {
         Ok(())
     }
 
+    fn mode(&self) -> CacheModeArg {
+        self.cache_mode.unwrap_or_default()
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.cache_size.unwrap_or(CacheConfig::DEFAULT.bytes_max)
+    }
+
+    fn degrade(&self) -> Degrade {
+        let Degrade { stale, parents } = Degrade::DEFAULT;
+        Degrade {
+            stale: self.allow_stale.map_or(stale, |Stale(span)| span),
+            parents: self.allow_parent.unwrap_or(parents),
+        }
+    }
+
+    /// What is in force, for `--print-config`.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let Degrade { stale, parents } = self.degrade();
+        let folder = self.cache.as_ref().map_or("nowhere".to_owned(), |path| path.display().to_string());
+        let mode = self.mode().to_possible_value().map_or(String::new(), |mode| mode.get_name().to_owned());
+        let stale = match stale {
+            None => "never".to_owned(),
+            Some(Duration::ZERO) => "as the server allows".to_owned(),
+            Some(span) => format!("{span:?}, or as the server allows"),
+        };
+        vec![
+            Row::new("cache", folder, given(self.cache.is_some())),
+            Row::new("cache-mode", mode, given(self.cache_mode.is_some())),
+            Row::new("cache-size", bytes(self.bytes_max()), given(self.cache_size.is_some())),
+            Row::new("allow-stale", stale, given(self.allow_stale.is_some())),
+            Row::new("allow-parent", format!("{parents} levels"), given(self.allow_parent.is_some())),
+        ]
+    }
+
     /// Opens the cache, if one is named, for requests with these settings. `now` is on the fetcher's clock.
     pub(crate) fn open(&self, http: &HttpConfig, now: Instant) -> Result<Option<(Arc<TileCache>, Caching)>, Fatal> {
         let Some(folder) = &self.cache else { return Ok(None) };
         let agent = ("user-agent".to_owned(), http.user_agent.clone());
         let request_headers = http.headers.iter().cloned().chain([agent]).collect();
-        let config = CacheConfig { bytes_max: self.cache_size, request_headers, ..CacheConfig::DEFAULT };
+        let config = CacheConfig { bytes_max: self.bytes_max(), request_headers, ..CacheConfig::DEFAULT };
         let cache = TileCache::open(folder, config, now, SystemTime::now()).map_err(|error| match error {
             CacheError::Foreign { .. } => Fatal::usage(format!("--cache: {error}")),
             CacheError::Create { .. } | CacheError::Sqlite { .. } => Fatal::local(format!("--cache: {error}")),
         })?;
         let cache = Arc::new(cache);
-        let degrade = Degrade { stale: self.allow_stale.0, parents: self.allow_parent };
-        let caching = Caching { cache: Arc::clone(&cache) as _, mode: self.cache_mode.into(), degrade };
+        let degrade = self.degrade();
+        let caching = Caching { cache: Arc::clone(&cache) as _, mode: self.mode().into(), degrade };
         Ok(Some((cache, caching)))
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     args.cache.check(&args.source)?;
     let (settings, metadata) = args.source.described(Preset::Bulk)?;
     if args.source.print_config {
-        return print_config::print(&settings, &args.source, output);
+        return print_config::print(&settings, &args.source, Some(&args.cache), output);
     }
     let area = args.area.area()?;
     let wanted = area.count();

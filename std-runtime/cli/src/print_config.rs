@@ -7,13 +7,19 @@ use tidegate_core::{RateControl, backoff::BackoffConfig, breaker::BreakerMode, r
 
 use crate::{
     args::SourceArgs,
+    cache::CacheArgs,
     exit::{Exit, Fatal},
     output::Output,
     source::{mirrors, url_template},
 };
 
-/// Prints every setting in force.
-pub(crate) fn print(settings: &Settings, args: &SourceArgs, output: &mut Output) -> Result<Exit, Fatal> {
+/// Prints every setting in force; those of a cache where the command can have one.
+pub(crate) fn print(
+    settings: &Settings,
+    args: &SourceArgs,
+    cache: Option<&CacheArgs>,
+    output: &mut Output,
+) -> Result<Exit, Fatal> {
     let url = match url_template(settings)? {
         Some(template) => template.to_string(),
         None => "the embedded tile server, on a free port".to_owned(),
@@ -21,6 +27,7 @@ pub(crate) fn print(settings: &Settings, args: &SourceArgs, output: &mut Output)
     let mut rows = of_preset(settings, args.preset_origin(), &url);
     rows.extend(of_run(args)?);
     rows.extend(args.connection.rows(settings.max_concurrency.value, settings.timeout.value)?);
+    rows.extend(cache.iter().flat_map(|cache| cache.rows()));
     rows.iter().try_for_each(|row| output.result(&row.line())).map_err(Fatal::local)?;
     Ok(Exit::Complete)
 }
@@ -58,6 +65,7 @@ fn of_run(args: &SourceArgs) -> Result<Vec<Row>, Fatal> {
             if mirrors.is_empty() { "none".to_owned() } else { mirrors.join(", ") },
             given(!mirrors.is_empty()),
         ),
+        Row::new("hedge", args.hedge.to_string(), given(args.hedge)),
         Row::new("global-timeout", named(time, "none"), given(args.global_timeout.is_some())),
         Row::new(
             "seed",

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     args.cache.check(&args.source)?;
     let (settings, metadata) = args.source.described(Preset::Bulk)?;
     let Some(path) = args.letters.as_ref().filter(|_| !args.source.print_config) else {
-        return print_config::print(&settings, &args.source, output);
+        return print_config::print(&settings, &args.source, Some(&args.cache), output);
     };
     let place = Source::place(&settings)?;
     guard::bulk_is_allowed("replay", &place.template)?;

@@ -97,7 +97,7 @@ enum Format {
 pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
     let settings = args.source.settings(Preset::Ancestor)?;
     if args.source.print_config {
-        return print_config::print(&settings, &args.source, output);
+        return print_config::print(&settings, &args.source, None, output);
     }
     args.check(&settings)?;
     let reports = args.reports.iter().map(format_of).collect::<Result<Vec<_>, _>>()?;

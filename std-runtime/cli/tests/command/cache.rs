@@ -208,3 +208,27 @@ fn flags_of_a_cache_want_one() {
         stderr(&output)
     );
 }
+
+#[test]
+fn what_is_in_force_is_printed_with_its_origin() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let path = cache.to_str().expect("UTF-8");
+    let shown = |arguments: &[&str]| stdout(&run(&[&["fetch", "--print-config"], arguments].concat()));
+    let row = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
+        line.unwrap_or_else(|| panic!("{name}: {text}")).split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    let absent = shown(&[]);
+    assert_eq!(row(&absent, "cache"), "nowhere default");
+    assert_eq!(row(&absent, "allow-stale"), "as the server allows default");
+    let given =
+        shown(&["--cache", path, "--cache-mode", "if-missing", "--cache-size", "2MiB", "--allow-stale", "never"]);
+    assert_eq!(row(&given, "cache-mode"), "if-missing flag");
+    assert_eq!(
+        (row(&given, "cache-size"), row(&given, "allow-stale")),
+        ("2.0 MiB flag".to_owned(), "never flag".to_owned())
+    );
+    assert_eq!(row(&given, "allow-parent"), "0 levels default");
+    assert!(!cache.exists(), "and nothing is made");
+}
