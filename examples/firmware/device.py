@@ -42,6 +42,7 @@ class Device:
             [tools.decoder, "-e", tools.elf], stdin=self.board.stdout, stdout=subprocess.PIPE, text=True
         )
         self.board.stdout.close()
+        self.flash = pathlib.Path(folder) / "flash.bin"
         self.lines = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -51,11 +52,11 @@ class Device:
             print("  " + line, end="", flush=True)
             self.lines.append(line)
 
-    def says(self, words, timeout=30):
-        """Waits until the log has a line with these words."""
-        until = time.monotonic() + timeout
-        while not any(words in line for line in self.lines):
-            check(time.monotonic() < until and self.reader.is_alive(), f"the device never said '{words}'")
+    def saves(self):
+        """Waits until something is in its flash."""
+        until = time.monotonic() + 30
+        while not self.flash.exists():
+            check(time.monotonic() < until and self.board.poll() is None, "the device saved nothing")
             time.sleep(0.01)
 
     def reset(self):

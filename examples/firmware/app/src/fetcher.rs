@@ -173,7 +173,11 @@ impl<T: Transport> Fetcher<T> {
         match result {
             Ok(Answer { status, retry_after, date, tile: received }) => {
                 let hint = retry_after.as_deref().and_then(|value| http::retry_after(value, date.as_deref()));
-                let outcome = http::outcome(status, hint);
+                let outcome = match http::outcome(status, hint) {
+                    // 206, for one: an answer, and nothing that could have been checked.
+                    Outcome::Success if received.is_none() => Outcome::Failure,
+                    outcome => outcome,
+                };
                 attempts.answered(outcome);
                 if matches!(outcome, Outcome::Success | Outcome::Empty) {
                     self.latencies.borrow_mut().record_since(EmbassyClock.now(), began);

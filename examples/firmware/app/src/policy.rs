@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use tidegate_core::{
-    CallConfig, CallPolicy, Gate, GateConfig, RateControl,
+    CallConfig, CallPolicy, Gate, GateConfig, RateControl, Share,
     backoff::BackoffConfig,
     breaker::BreakerConfig,
     budget::RetryBudgetConfig,
@@ -33,15 +33,16 @@ pub const CALL_POLICY: CallPolicy = match CallPolicy::new(CallConfig {
 
 /// The gate of the one server there is.
 ///
-/// A link of a vehicle is slow and comes and goes: few at once, a breaker that judges by fewer calls and looks again sooner
-/// than that of a server.
+/// A link of a vehicle is slow and loses much, and comes and goes: few at once, and a breaker that judges by fewer calls, puts
+/// up with more failures and looks again sooner than that of a server.
 pub const fn gate() -> Gate {
     let breaker = BreakerConfig {
         window: 16,
         calls_min: 8,
+        failed: Share::of(2, 3),
         open: BackoffConfig {
             base: Duration::from_secs(1),
-            cap: Duration::from_secs(15),
+            cap: Duration::from_secs(4),
             ..BreakerConfig::DEFAULT.open
         },
         ..BreakerConfig::DEFAULT

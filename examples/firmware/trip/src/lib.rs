@@ -1,7 +1,7 @@
 //! Which tiles a vehicle needs and when, and what became of each.
 //!
-//! > Each tile of the route that comes into view is accounted for exactly once: fetched, empty, failed, or behind the vehicle
-//! > before it could be fetched.
+//! > Each tile of the route is accounted for exactly once: fetched, empty, failed, or behind the vehicle before it could be
+//! > fetched.
 //!
 //! | module | keeps |
 //! |---|---|

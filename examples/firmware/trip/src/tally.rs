@@ -2,17 +2,17 @@
 
 use tidegate_core::Outcome;
 
-/// What became of the tiles that have come into view.
+/// What became of the tiles of a trip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tiles {
-    /// Come into view.
+    /// Handed out, or passed.
     pub requested: u32,
     /// Received and sound.
     pub fetched: u32,
     /// There is nothing there.
     pub empty: u32,
-    /// Given up: refused, or no place left to keep it for later.
+    /// Given up: refused.
     pub failed: u32,
     /// The vehicle got there first.
     pub behind: u32,

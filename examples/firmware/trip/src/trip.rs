@@ -12,8 +12,9 @@ use crate::{
 
 /// A drive along a route, with at most `N` failed tiles kept for later.
 ///
-/// Invariant: `requested` tiles have come into view, and each of them is in somebody's hands, waits for another try, or has
-/// one end.
+/// Invariant: `requested` tiles were handed out or passed, and each of them is in somebody's hands, waits for another try, or
+/// has one end. There is a place to wait for each that is in somebody's hands: with none to spare, what lies ahead stays
+/// there.
 #[derive(Debug)]
 pub struct Trip<const N: usize> {
     route: Route,
@@ -71,15 +72,18 @@ impl<const N: usize> Trip<N> {
         loop {
             let errand = match (self.later.due(now), self.route.errand(self.next)) {
                 (Some(errand), _) => errand,
-                (None, Some(errand)) if errand.known_at <= now => {
+                (None, Some(errand)) if errand.known_at <= now && (self.has_place() || errand.needed_at <= now) => {
                     self.next = self.next.saturating_add(1);
                     self.tiles.requested += 1;
                     errand
                 }
                 (None, ahead) => {
-                    let known_at = ahead.map(|errand| errand.known_at);
-                    let next_at = [known_at, self.later.next_at()].into_iter().flatten().min();
-                    return next_at.map_or(Next::Over, |until| Next::Wait { until });
+                    // Already in view, but without a place: when the vehicle has passed it, it can be dropped.
+                    let next_at =
+                        |errand: Errand| if errand.known_at > now { errand.known_at } else { errand.needed_at };
+                    let ahead_at = ahead.map(next_at);
+                    let until = [ahead_at, self.later.next_at()].into_iter().flatten().min();
+                    return until.map_or(Next::Over, |until| Next::Wait { until });
                 }
             };
             if now < errand.needed_at {
@@ -113,6 +117,10 @@ impl<const N: usize> Trip<N> {
         fate
     }
 
+    fn has_place(&self) -> bool {
+        self.later.len() + (self.in_hand as usize) < N
+    }
+
     fn keep(&mut self, at: Instant, errand: Errand) -> Fate {
         if at >= errand.needed_at {
             return Fate::Behind;
@@ -140,8 +148,12 @@ mod tests {
 
     use super::*;
 
-    /// Two columns of one tile, 10 s apart, 30 s ahead.
-    fn trip() -> Trip<1> {
+    /// Two columns of one tile, 10 s apart, 30 s ahead; two places.
+    fn trip() -> Trip<2> {
+        with_places()
+    }
+
+    fn with_places<const N: usize>() -> Trip<N> {
         let route = Route {
             zoom: 3,
             row: 2,
@@ -157,7 +169,7 @@ mod tests {
         Instant::from_secs(seconds)
     }
 
-    fn fetch(trip: &mut Trip<1>, now: Instant) -> Errand {
+    fn fetch<const N: usize>(trip: &mut Trip<N>, now: Instant) -> Errand {
         match trip.next(now) {
             Next::Fetch(errand) => errand,
             other => panic!("{other:?} instead of a tile"),
@@ -228,12 +240,26 @@ mod tests {
     }
 
     #[test]
-    fn a_tile_without_a_place_to_wait_in_is_given_up() {
-        let mut trip = trip();
-        let (first, second) = (fetch(&mut trip, secs(0)), fetch(&mut trip, secs(10)));
+    fn nothing_new_is_handed_out_without_a_place_to_wait_in_should_it_fail() {
+        let mut trip = with_places::<1>();
+        let first = fetch(&mut trip, secs(0));
+        assert_eq!(trip.next(secs(10)), Next::Wait { until: secs(40) }, "the second is in view, and needed at 40 s");
         assert_eq!(trip.conclude(secs(11), first, exhausted(20)), Fate::Later { at: secs(20) });
-        assert_eq!(trip.conclude(secs(11), second, exhausted(20)), Fate::Failed);
+        assert_eq!(trip.next(secs(12)), Next::Wait { until: secs(20) });
+        assert_eq!(fetch(&mut trip, secs(20)), first);
+        assert_eq!(trip.conclude(secs(21), first, End::Succeeded), Fate::Fetched);
+        assert_ne!(fetch(&mut trip, secs(21)), first, "its place is free");
         assert!(trip.balances());
+    }
+
+    #[test]
+    fn what_was_passed_while_there_was_no_place_is_dropped() {
+        let mut trip = with_places::<1>();
+        let first = fetch(&mut trip, secs(0));
+        assert_eq!(trip.next(secs(40)), Next::Over);
+        assert_eq!((trip.tiles().behind, trip.balances()), (1, true));
+        assert_eq!(trip.conclude(secs(41), first, exhausted(50)), Fate::Behind);
+        assert!(trip.tiles().balances());
     }
 
     #[test]
