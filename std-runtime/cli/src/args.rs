@@ -2,7 +2,9 @@
 
 use std::{ffi::OsString, net::SocketAddr, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind, parser::ValueSource,
+};
 use tidegate::config::{
     CONCURRENCY_MAX, Origin, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN, parse_count,
     parse_duration,
@@ -25,7 +27,7 @@ use crate::{
 ///
 /// Without a subcommand: a benchmark against a tile server of its own.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, after_help = HELP, args_conflicts_with_subcommands = true)]
+#[command(name = "tidegate", version, after_help = HELP)]
 struct Cli {
     #[command(flatten)]
     logging: Logging,
@@ -240,7 +242,7 @@ impl SourceArgs {
 
 /// Runs the command line and says how it ended.
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>, output: &mut Output) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parsed(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, output),
     };
@@ -263,6 +265,21 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, output: &mut Output
             fatal.exit.into()
         }
     }
+}
+
+/// The command line. What is not for every command stands after the one that it is for.
+fn parsed(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    if let Some((name, _)) = matches.subcommand() {
+        let is_given = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let misplaced = command.get_arguments().find(|arg| !arg.is_global_set() && is_given(arg.get_id().as_str()));
+        if let Some(flag) = misplaced.and_then(clap::Arg::get_long) {
+            let problem = format!("--{flag} stands before {name}; give it after {name}, if {name} has such a flag");
+            return Err(command.error(ErrorKind::ArgumentConflict, problem));
+        }
+    }
+    Cli::from_arg_matches(&matches)
 }
 
 fn usage(error: &clap::Error, output: &mut Output) -> ExitCode {
@@ -333,8 +350,6 @@ fn rate(value: &str) -> Result<Rate, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

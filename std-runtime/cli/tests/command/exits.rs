@@ -199,6 +199,15 @@ fn six_for_bulk_work_on_the_servers_of_openstreetmap() {
 }
 
 #[test]
+fn flags_of_every_command_may_stand_before_it_and_others_may_not() {
+    let quiet = run(&["-q", "bench", "-n", "1"]);
+    assert_eq!(code(&quiet), Some(0), "{}", stderr(&quiet));
+    let misplaced = run(&["--tile-count", "5", "bench"]);
+    assert_eq!(code(&misplaced), Some(2));
+    assert!(stderr(&misplaced).contains("--tile-count stands before bench"), "{}", stderr(&misplaced));
+}
+
+#[test]
 fn help_lists_the_codes_and_is_no_error() {
     for arguments in [&["--help"][..], &["bench", "--help"], &["fetch", "--help"], &["replay", "--help"]] {
         let output = run(arguments);
