@@ -1,6 +1,6 @@
 //! Answers kept between runs, by the rules of HTTP, in one SQLite file.
 //!
-//! [`TileCache`] is the [`Cache`](tidegate::fetch::Cache) of a fetcher. What may be kept, for how long it is good and when its
+//! [`TileCache`] is the [`Cache`] of a fetcher. What may be kept, for how long it is good and when its
 //! server has to be asked is decided by the answer's own head; the [rules](self#rules) are those of a private cache (RFC 9111).
 //!
 //! > What is handed over is what was received, byte by byte, or nothing at all.

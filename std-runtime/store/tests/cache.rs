@@ -519,7 +519,7 @@ fn a_single_tile_has_nobody_to_ask_afterwards_and_is_asked_for_first() {
 }
 
 #[test]
-fn ten_thousand_hits_hold_no_more_bodies_than_there_are_places() {
+fn a_stream_of_what_is_kept_asks_nobody_and_its_ledger_balances() {
     let world = world(CacheMode::Online, Degrade::DEFAULT, |_| |request: &Request| ready(versioned(request)));
     let tiles: Vec<_> = (0..400).map(|index| tile(8, index % 256, index / 256)).collect();
     world.stream(tiles.clone());
