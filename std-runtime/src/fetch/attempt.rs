@@ -50,7 +50,7 @@ where
 {
     /// What a source is asked for a tile, without anything that belongs to one attempt.
     pub(super) fn plain_request(&self, source: usize, tile: TileId) -> Request {
-        let mut url = String::new();
+        let mut url = String::with_capacity(URL_BYTES);
         self.template(source).expand(tile, &mut url);
         Request::new(url)
     }
@@ -133,6 +133,9 @@ where
         }
     }
 }
+
+/// Most URLs of tiles are shorter: one allocation, and not one each time it grows.
+const URL_BYTES: usize = 128;
 
 thread_local! {
     /// What a body unpacks to, while it is looked into: one buffer for all tiles of a thread.

@@ -38,7 +38,6 @@ use self::{
     route::{Ended, Shunned},
     slots::{Slot, Slots},
     stock::{Beforehand, OFFLINE, Stock},
-    stream::Turn,
 };
 use crate::{
     clock::{Chance, SystemClock},
@@ -181,7 +180,7 @@ where
         tiles: impl Iterator<Item = TileId> + Send + 'static,
         deadline: Instant,
     ) -> TileStream {
-        stream::start(&self.shared, executor, tiles.map(|tile| (Turn::WithRoom, tile)), deadline)
+        stream::start(&self.shared, executor, tiles, deadline)
     }
 
     /// Fetches each tile at its own time, in ascending order, whatever became of those before it: an open loop. One that is
@@ -195,7 +194,7 @@ where
         tiles: impl Iterator<Item = (Instant, TileId)> + Send + 'static,
         deadline: Instant,
     ) -> TileStream {
-        stream::start(&self.shared, executor, tiles.map(|(at, tile)| (Turn::Due(at), tile)), deadline)
+        stream::start_on_time(&self.shared, executor, tiles, deadline)
     }
 
     /// The most calls that a stream keeps alive: [`ALIVE_PER_SLOT`] for each attempt that may be in flight.

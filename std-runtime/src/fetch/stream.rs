@@ -6,13 +6,13 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use async_lock::{Semaphore, SemaphoreGuardArc};
+use async_lock::Semaphore;
 use smol::{Executor, Task, channel};
 use tidegate_core::{Instant, TileId, drive::Clock};
 
@@ -60,100 +60,172 @@ struct Counts {
     not_sent: AtomicU64,
 }
 
-/// When a tile is begun.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Turn {
-    /// When there is room for it.
-    WithRoom,
-    /// At that time, or never.
-    Due(Instant),
-}
-
-impl Turn {
-    /// How much later than it was due `begun` is.
-    fn late(self, begun: Instant) -> Duration {
-        match self {
-            Self::WithRoom => Duration::ZERO,
-            Self::Due(at) => begun.saturating_since(at),
-        }
-    }
-}
-
+/// Tiles that are begun when there is room.
 pub(super) fn start<T, C>(
     shared: &Arc<Shared<T, C>>,
     executor: &Arc<Executor<'static>>,
-    tiles: impl Iterator<Item = (Turn, TileId)> + Send + 'static,
+    tiles: impl Iterator<Item = TileId> + Send + 'static,
     deadline: Instant,
 ) -> TileStream
 where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    // A report takes the place of its body along, so that no more of them wait here than bodies may be held. With less room,
-    // whoever takes them is woken for each.
-    let (sender, reports) = channel::bounded(shared.slot_count);
-    let counts = Arc::new(Counts::default());
-    let run = shared.next_run();
-    let tiles = (0..).map(move |index| CorrelationId { run, index }).zip(tiles);
-    let feeder = feed(Arc::clone(shared), Arc::clone(executor), tiles, deadline, sender, Arc::clone(&counts));
+    let (line, reports) = Line::begin(shared, deadline);
+    let (counts, run) = (Arc::clone(&line.counts), line.run);
+    let feeder = feed(line, Arc::clone(executor), tiles.zip(0..));
     TileStream { reports, counts, run, _feeder: executor.spawn(feeder) }
 }
 
-async fn feed<T, C>(
-    shared: Arc<Shared<T, C>>,
-    executor: Arc<Executor<'static>>,
-    tiles: impl Iterator<Item = (CorrelationId, (Turn, TileId))> + Send + 'static,
+/// Tiles that are begun at their own times.
+pub(super) fn start_on_time<T, C>(
+    shared: &Arc<Shared<T, C>>,
+    executor: &Arc<Executor<'static>>,
+    tiles: impl Iterator<Item = (Instant, TileId)> + Send + 'static,
     deadline: Instant,
-    sender: channel::Sender<(TileReport, Option<Slot>)>,
-    counts: Arc<Counts>,
-) where
+) -> TileStream
+where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    let alive_max = shared.alive_max();
-    let alive = Arc::new(Semaphore::new(alive_max));
-    let mut tasks: Vec<Task<()>> = Vec::with_capacity(alive_max);
-    for (id, (turn, tile)) in tiles {
-        let clock = shared.parts.upstream.clock();
-        let Some(place) = shared.stop.or(Extent::Drain, place(clock, turn, &alive, deadline)).await else { break };
-        if clock.now() >= deadline {
-            break;
+    let (line, reports) = Line::begin(shared, deadline);
+    let (counts, run) = (Arc::clone(&line.counts), line.run);
+    let feeder = feed_on_time(line, Arc::clone(executor), tiles.zip(0..));
+    TileStream { reports, counts, run, _feeder: executor.spawn(feeder) }
+}
+
+/// What the tasks of a stream have in common.
+struct Line<T, C> {
+    shared: Arc<Shared<T, C>>,
+    deadline: Instant,
+    sender: channel::Sender<(TileReport, Option<Slot>)>,
+    counts: Arc<Counts>,
+    run: u32,
+}
+
+impl<T, C> Clone for Line<T, C> {
+    fn clone(&self) -> Self {
+        let Self { shared, deadline, sender, counts, run } = self;
+        Self {
+            shared: Arc::clone(shared),
+            deadline: *deadline,
+            sender: sender.clone(),
+            counts: Arc::clone(counts),
+            run: *run,
         }
-        let Some(place) = place else {
-            counts.not_sent.fetch_add(1, Ordering::AcqRel);
-            continue;
-        };
-        counts.begun.fetch_add(1, Ordering::AcqRel);
-        if tasks.len() >= 2 * alive_max {
-            tasks.retain(|task| !task.is_finished());
+    }
+}
+
+impl<T, C> Line<T, C>
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+{
+    fn begin(shared: &Arc<Shared<T, C>>, deadline: Instant) -> (Self, channel::Receiver<(TileReport, Option<Slot>)>) {
+        // A report takes the place of its body along, so that no more of them wait here than bodies may be held. With less
+        // room, whoever takes them is woken for each.
+        let (sender, reports) = channel::bounded(shared.slot_count);
+        let run = shared.next_run();
+        (Self { shared: Arc::clone(shared), deadline, sender, counts: Arc::default(), run }, reports)
+    }
+
+    /// Whether nothing is to be begun any more.
+    fn has_ended(&self) -> bool {
+        self.shared.stop.is_asked(Extent::Drain) || self.shared.parts.upstream.clock().now() >= self.deadline
+    }
+
+    /// Runs one tile to its end, begun so much later than it was due.
+    async fn fetch(&self, index: u64, tile: TileId, late: Duration) {
+        let id = CorrelationId { run: self.run, index };
+        let Done { report, slot, refresh } = self.shared.fetch(id, tile, self.deadline, true).await;
+        // Nobody listens any more where this fails, and then nobody is owed a report.
+        let _closed = self.sender.send((TileReport { late, ..report }, slot)).await;
+        if refresh {
+            self.shared.refresh(id, tile, self.deadline).await;
         }
-        let (shared, sender) = (Arc::clone(&shared), sender.clone());
+    }
+}
+
+/// As many tasks as calls may be alive, each of which takes one tile after the other: a task for each tile would cost more
+/// than all decisions about it.
+async fn feed<T, C, I>(line: Line<T, C>, executor: Arc<Executor<'static>>, tiles: I)
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+    I: Iterator<Item = (TileId, u64)> + Send + 'static,
+{
+    let alive_max = line.shared.alive_max();
+    let tiles = Arc::new(Mutex::new(tiles));
+    let mut tasks: Vec<Task<()>> = Vec::new();
+    while tasks.len() < alive_max
+        && let Some(first) = next(&line, &tiles)
+    {
+        let (line, tiles) = (line.clone(), Arc::clone(&tiles));
         tasks.push(executor.spawn(async move {
-            let late = turn.late(shared.parts.upstream.clock().now());
-            let Done { report, slot, refresh } = shared.fetch(id, tile, deadline, true).await;
-            // Nobody listens any more where this fails, and then nobody is owed a report.
-            let _closed = sender.send((TileReport { late, ..report }, slot)).await;
-            if refresh {
-                shared.refresh(id, tile, deadline).await;
+            let mut taken = Some(first);
+            while let Some((tile, index)) = taken {
+                line.fetch(index, tile, Duration::ZERO).await;
+                taken = next(&line, &tiles);
             }
-            drop(place);
         }));
     }
-    drop(sender);
+    drop(line);
     for task in tasks {
         task.await;
     }
 }
 
-/// A place among those alive; none where the tile is due and there is none.
-async fn place(clock: &impl Clock, turn: Turn, alive: &Arc<Semaphore>, deadline: Instant) -> Option<SemaphoreGuardArc> {
-    match turn {
-        Turn::WithRoom => Some(alive.acquire_arc().await),
-        Turn::Due(at) => {
-            clock.sleep_until(at.min(deadline)).await;
+/// Takes the next tile, and counts it.
+fn next<T, C>(line: &Line<T, C>, tiles: &Mutex<impl Iterator<Item = (TileId, u64)>>) -> Option<(TileId, u64)>
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+{
+    if line.has_ended() {
+        return None;
+    }
+    let taken = tiles.lock().unwrap_or_else(PoisonError::into_inner).next()?;
+    line.counts.begun.fetch_add(1, Ordering::AcqRel);
+    Some(taken)
+}
+
+/// A task for each tile when it is due, where there is a place for one.
+async fn feed_on_time<T, C, I>(line: Line<T, C>, executor: Arc<Executor<'static>>, tiles: I)
+where
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+    I: Iterator<Item = ((Instant, TileId), u64)> + Send + 'static,
+{
+    let alive_max = line.shared.alive_max();
+    let alive = Arc::new(Semaphore::new(alive_max));
+    let mut tasks: Vec<Task<()>> = Vec::with_capacity(alive_max);
+    for ((due, tile), index) in tiles {
+        let clock = line.shared.parts.upstream.clock();
+        let waited = async {
+            clock.sleep_until(due.min(line.deadline)).await;
             // Where several are due at once, those that were begun have their turn in between.
             smol::future::yield_now().await;
-            alive.try_acquire_arc()
+        };
+        if line.shared.stop.or(Extent::Drain, waited).await.is_none() || line.has_ended() {
+            break;
         }
+        let Some(place) = alive.try_acquire_arc() else {
+            line.counts.not_sent.fetch_add(1, Ordering::AcqRel);
+            continue;
+        };
+        line.counts.begun.fetch_add(1, Ordering::AcqRel);
+        if tasks.len() >= 2 * alive_max {
+            tasks.retain(|task| !task.is_finished());
+        }
+        let line = line.clone();
+        tasks.push(executor.spawn(async move {
+            let late = line.shared.parts.upstream.clock().now().saturating_since(due);
+            line.fetch(index, tile, late).await;
+            drop(place);
+        }));
+    }
+    drop(line);
+    for task in tasks {
+        task.await;
     }
 }
