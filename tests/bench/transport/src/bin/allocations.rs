@@ -111,9 +111,21 @@ fn owner(frame: &str) -> Option<Owner> {
     }
 }
 
-/// A frame without its address.
+/// A frame without its address, and without what its functions are generic over: that fills pages.
 fn name(frame: &str) -> String {
-    frame.split_once(": ").map_or(frame, |(_, name)| name).to_owned()
+    let frame = frame.split_once(": ").map_or(frame, |(_, name)| name);
+    let mut depth = 0_u32;
+    let mut name = String::new();
+    for character in frame.chars() {
+        match character {
+            // An impl of a method is in brackets as a whole, and its first: that is the name itself.
+            '<' if !name.is_empty() => depth += 1,
+            '>' if depth > 0 => depth -= 1,
+            _ if depth == 0 => name.push(character),
+            _ => {}
+        }
+    }
+    name
 }
 
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(10).expect("not zero");
@@ -134,5 +146,11 @@ mod tests {
         assert_eq!(owner("0x1: ureq_proto::client::Call::proceed (src/client.rs:1:1)"), Some(Owner::Ureq));
         let ours = "0x1: <tidegate::transport::pooled::idle::Kept as ureq::Transport>::is_open (src/idle.rs:1:1)";
         assert_eq!(owner(ours), Some(Owner::Us));
+    }
+
+    #[test]
+    fn a_name_is_short() {
+        assert_eq!(name("0x1: a::b<c<d>, e>::{{closure}} (src/f.rs:1:1)"), "a::b::{{closure}} (src/f.rs:1:1)");
+        assert_eq!(name("0x1: <a::B as c::D<e>>::f (src/f.rs:1:1)"), "<a::B as c::D>::f (src/f.rs:1:1)");
     }
 }
