@@ -45,6 +45,7 @@ pub fn fetcher(
         expect: Expect::DEFAULT,
         chance: Chance::from_seed(7),
         send_correlation_id: false,
+        log_locations: false,
     };
     Ok(Fetcher::new(parts, concurrency))
 }
