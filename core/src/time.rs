@@ -139,6 +139,34 @@ impl Millis {
     }
 }
 
+/// A number below 2^42 in two bytes, right to a thousandth: what is remembered of a measure, not what is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Compact(u16);
+
+impl Compact {
+    pub(crate) const MAX: Self = Self(u16::MAX);
+    /// Eleven bits of the number, and how far they were shifted.
+    const BITS: u32 = 11;
+
+    /// Rounds down; saturates at [`Compact::MAX`].
+    pub(crate) const fn of(number: u64) -> Self {
+        if number >> 42 != 0 {
+            return Self::MAX;
+        }
+        // 64-bit shifts by a variable are slow on a small device, and most numbers are below 2^32.
+        let (number, upper) = if number >> 32 == 0 { (number as u32, 0) } else { ((number >> 21) as u32, 21) };
+        let shift = (u32::BITS - Self::BITS).saturating_sub(number.leading_zeros());
+        Self((((shift + upper) << Self::BITS) | (number >> shift)) as u16)
+    }
+
+    pub(crate) const fn get(self) -> u64 {
+        let shift = self.0 >> Self::BITS;
+        let bits = (self.0 & ((1 << Self::BITS) - 1)) as u32;
+        if shift <= 21 { (bits << shift) as u64 } else { ((bits << (shift - 21)) as u64) << 21 }
+    }
+}
+
 /// About how many microseconds `span_ns` is, for explanations: right to 0.1 %, saturating at 71 minutes, no division.
 pub(crate) const fn about_micros(span_ns: u64) -> u32 {
     let units = span_ns >> 10;
@@ -223,6 +251,16 @@ mod tests {
             Some(4_294_967_295_000_000)
         );
         assert_eq!(Millis::round_up(Duration::MAX), None);
+    }
+
+    #[test]
+    fn a_compact_number_is_right_to_a_thousandth_and_never_above() {
+        let numbers = (0..42).flat_map(|bit| [1 << bit, (1 << bit) + (1 << bit) / 3, (2 << bit) - 1]);
+        for number in numbers.chain([0, 2_047, 2_048]) {
+            let kept = Compact::of(number).get();
+            assert!(kept <= number && number - kept <= number / 1_024, "{number} is kept as {kept}");
+        }
+        assert_eq!([1 << 42, u64::MAX].map(Compact::of), [Compact::MAX; 2]);
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl<C: Clock> Upstream<C> {
             let gate = turnstile.gate();
             Status {
                 breaker: gate.breaker().state(),
-                limit: gate.limit(),
+                limit: gate.learnt_limit(),
                 in_flight: gate.in_flight(),
                 in_flight_max: in_flight_max.load(Ordering::Relaxed),
                 interval: gate.interval(),

@@ -1,7 +1,10 @@
 //! Rates, quotas, budgets: never more than allowed, never less than there is.
 
+use std::collections::VecDeque;
+
 use tidegate_core::{
     budget::{RetryBudget, RetryBudgetConfig},
+    limit::{ConcurrencyLimit, Load},
     rate::{AdaptiveRate, AdaptiveRateConfig, Pacing, RateLimiter},
 };
 
@@ -143,4 +146,42 @@ fn the_largest_burst_is_granted_in_full() {
     let mut limiter = RateLimiter::new(hourly(most)).expect("a hundred and fourteen years do");
     assert_eq!(limiter.try_acquire(START, most), Pacing::Go);
     assert_eq!(limiter.try_acquire(START, 1), Pacing::NotBefore(secs(3_600)));
+}
+
+/// What is learnt, and tried, by a client that always wants more from ten workers that take this long each.
+fn ten_workers(limit: &mut ConcurrencyLimit, calls: usize, work: Duration) -> Vec<(u16, u16)> {
+    let mut out = VecDeque::new();
+    let ask = |_| {
+        while let Ok(slot) = limit.try_acquire() {
+            out.push_back((slot, work * u32::from(limit.in_flight().max(10)) / 10));
+        }
+        let (slot, latency) = out.pop_front().expect("the floor is at least 1");
+        limit.settle(slot, Load::Carried, latency);
+        (limit.learnt(), limit.limit())
+    };
+    let seen = (0..calls).map(ask).collect();
+    out.into_iter().for_each(|(slot, _)| limit.settle(slot, Load::Neutral, Duration::ZERO));
+    seen
+}
+
+#[test]
+fn the_baseline_of_latency_follows_the_server_both_ways() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig::DEFAULT).expect("valid");
+    for work_ms in [20, 400, 5, 60] {
+        let seen = ten_workers(&mut limit, 40_000, Duration::from_millis(work_ms));
+        let (least, most) = seen[20_000..]
+            .iter()
+            .fold((u16::MAX, 0), |(least, most), (learnt, _)| (least.min(*learnt), most.max(*learnt)));
+        assert!(least >= 9 && most <= 17, "{least} to {most} at once for ten workers that take {work_ms} ms");
+    }
+}
+
+#[test]
+fn measuring_latency_at_rest_takes_half_the_places_for_a_moment() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig::DEFAULT).expect("valid");
+    let seen = ten_workers(&mut limit, 60_000, Duration::from_millis(20));
+    let settled = &seen[20_000..];
+    assert!(settled.iter().all(|(learnt, tried)| *tried >= learnt / 2), "never less than half of what is carried");
+    let held_back = settled.iter().filter(|(learnt, tried)| tried < learnt).count();
+    assert!((1..settled.len() / 10).contains(&held_back), "{held_back} of {} answers", settled.len());
 }

@@ -40,14 +40,15 @@
 //! | rates truncate to whole milliseconds, a rate of 60,000 a minute panics | acton-service#141; better-bucket | `clocks::odd_rates_neither_truncate_nor_drift` |
 //! | `Instant + Duration` overflows | embassy#438, #6141; async-io#92 | `clocks::the_end_of_time_is_an_answer_and_no_panic` |
 //! | an invalid sample crashes the limiter, or leaks its permit | read in Netflix concurrency-limits and failsafe-rs | `clocks::a_call_that_takes_no_time_at_all_gives_its_place_back` |
+//! | probing for the lowest round trip at the expense of good traffic | envoy#8337, #9007, #18152, #46532, #11579 | `load::measuring_latency_at_rest_takes_half_the_places_for_a_moment` |
+//! | the baseline of latency rises for ever, or never | concurrency-limits#88, #165 | `load::the_baseline_of_latency_follows_the_server_both_ways` |
 //! | 64-bit atomics are missing on microcontrollers | rust-lightning#1821; pin-list#1; atomic-polyfill#8 | `clocks::the_core_uses_no_atomics` |
 //! | panic: service not ready | vector#1850 (tower) | `clocks::no_order_of_calls_panics` |
 //! | a sub-nanosecond shortfall sleeps for zero and spins | read in aws-smithy | `clocks::whoever_waits_as_told_is_never_told_the_same_instant_again` |
 //! | a retry that is due is forgotten when nothing else runs | curl#20669 | the driver's own `a_retry_that_sleeps_while_nothing_else_is_in_flight_is_still_run` |
 //!
-//! Left out, because what they are about does not exist here: probing for the lowest round trip at the expense of good traffic (envoy#8337, #9007, #18152, #46532,
-//! #11579), and a baseline that rises for ever or never (concurrency-limits#88, #165): no policy of the core keeps a
-//! baseline of latency. Herds of waiters beyond one limiter: waiting is the driver's, whose own tests count wake-ups.
+//! Left out, because what they are about does not exist here: herds of waiters beyond one limiter: waiting is the driver's,
+//! whose own tests count wake-ups.
 
 mod clocks;
 mod hedges;

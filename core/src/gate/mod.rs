@@ -291,9 +291,14 @@ impl<W> Gate<W> {
         matches!(self.breaker.state(), BreakerState::Closed { ramp: u16::MAX, .. }) && self.denied < DENIED_MAX
     }
 
-    /// How many attempts may be in flight.
+    /// How many attempts may be in flight now.
     pub const fn limit(&self) -> u16 {
         self.limit.limit()
+    }
+
+    /// The concurrency limit that it has found: what to show. [`Gate::limit`] is what is tried around it.
+    pub const fn learnt_limit(&self) -> u16 {
+        self.limit.learnt()
     }
 
     /// How many attempts are in flight.
@@ -392,7 +397,7 @@ const fn pacing(rate: RateControl) -> Result<(RateLimiter, Option<Adaptation>), 
 /// So many refusals of access in a row stop the host: going on would look like an attack.
 const DENIED_MAX: u8 = 3;
 
-const _: () = assert!(size_of::<Gate>() <= 240);
+const _: () = assert!(size_of::<Gate>() <= 248);
 
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,7 @@ impl<W: Window> Gate<W> {
         let reserve_ns = self.budget.as_ref().map_or(i64::MIN / 4, |budget| budget.reserve_next_ns());
         let mut writer = Writer { bytes: [0; SNAPSHOT_BYTES], at: 0 };
         writer.put([VERSION, breaker, self.breaker.trips, self.denied]);
-        writer.put(self.limit.limit().to_le_bytes());
+        writer.put(self.limit.learnt().to_le_bytes());
         writer.put(ramp.to_le_bytes());
         writer.put(left_ns(self.paused_until).to_le_bytes());
         writer.put(open_ns.to_le_bytes());

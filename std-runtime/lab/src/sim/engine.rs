@@ -625,7 +625,7 @@ impl Station {
             open: u32::from(!is_closed),
             waiting: self.line.length(),
             in_flight: u32::from(self.gate.in_flight()),
-            limit: u32::from(self.gate.limit()),
+            limit: u32::from(self.gate.learnt_limit()),
             rate_millis: 1_000_000_000_000_u64.checked_div(interval_ns).unwrap_or(0),
         }
     }

@@ -131,8 +131,9 @@ pub fn proven_gate_restore_period(
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_gate_look(gate: &Calls) -> (bool, u16, u16, Instant) {
-    (Gate::is_healthy(gate), Gate::limit(gate), Gate::in_flight(gate), Gate::paused_until(gate))
+pub fn proven_gate_look(gate: &Calls) -> (bool, [u16; 3], Instant) {
+    let limits = [Gate::limit(gate), Gate::learnt_limit(gate), Gate::in_flight(gate)];
+    (Gate::is_healthy(gate), limits, Gate::paused_until(gate))
 }
 
 #[unsafe(no_mangle)]

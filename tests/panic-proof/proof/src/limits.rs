@@ -57,8 +57,8 @@ pub fn proven_limit_bounds(limit: &mut ConcurrencyLimit, floor: u16, ceiling: u1
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_limit_look(limit: &ConcurrencyLimit) -> (u16, u16) {
-    (ConcurrencyLimit::limit(limit), ConcurrencyLimit::in_flight(limit))
+pub fn proven_limit_look(limit: &ConcurrencyLimit) -> (u16, u16, u16) {
+    (ConcurrencyLimit::limit(limit), ConcurrencyLimit::learnt(limit), ConcurrencyLimit::in_flight(limit))
 }
 
 #[unsafe(no_mangle)]

@@ -35,7 +35,7 @@
 //! | `backoff`, `throttled` | `"250ms,cap=20s,jitter=full,growth=exponential"`, after a failure and after a 429 without a hint | of the preset |
 //! | `patience` | how long a pause or an open breaker is worth waiting for: `"5s"`, or `"deadline"` | of the preset |
 //! | `rate` | `"unlimited"`, `"50/s,burst=8"`, `"adaptive"`, `"aimd"`; the last two with `start`, `floor`, `ceiling`, the first of them with `tolerance` | of the preset |
-//! | `limit` | `10`, or an adaptive kind: `"aimd,floor=2,start=10,ceiling=50,tolerated=1/3"` | of the preset |
+//! | `limit` | `10`, or an adaptive kind: `"gradient,floor=2,start=10,ceiling=50,tolerated=1/3"` (by latency), `"aimd,…"` (by failures) | of the preset |
 //! | `budget` | `"none"`, or `"10%,saved=100,reserve=3,refill=10s"` | of the preset |
 //! | `breaker` | `"none"`, or `"50%,window=32,min=16,slow=25%,open=5s,cap=60s,jitter=equal,probes=1,successes=1,after=ramp"` | of the preset |
 //! | `slow-after` | from when on an attempt counts as slow | `timeout` |

@@ -59,14 +59,17 @@ fn bounded(parts: &mut Parts<'_>, usual: AdaptiveRateConfig) -> Result<AdaptiveR
     })
 }
 
-/// `10`, or `aimd,floor=2,start=10,ceiling=50,tolerated=1/3`.
+/// `10`, or `gradient,floor=2,start=10,ceiling=50,tolerated=1/3`, `aimd,…`.
 pub(super) fn limit(text: &str) -> Result<LimitConfig, Problem> {
     let mut parts = Parts::of(text);
     let usual = LimitConfig::DEFAULT;
-    let kind = match parts.head {
-        "aimd" => LimitKind::Aimd { tolerated: parts.take("tolerated", Share::of(1, 3), parts::share)? },
+    let head = parts.head;
+    let mut tolerated = || parts.take("tolerated", Share::of(1, 3), parts::share);
+    let kind = match head {
+        "gradient" => LimitKind::Gradient { tolerated: tolerated()? },
+        "aimd" => LimitKind::Aimd { tolerated: tolerated()? },
         fixed => {
-            let limit = parts::count(fixed).map_err(|problem| format!("{problem}; or aimd"))?;
+            let limit = parts::count(fixed).map_err(|problem| format!("{problem}; or gradient, aimd"))?;
             return parts.end().map(|()| LimitConfig::fixed(limit));
         }
     };

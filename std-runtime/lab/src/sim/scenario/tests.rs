@@ -76,6 +76,8 @@ fn policies_are_read() {
     assert_eq!(fleet("limit = 7").gate.limit, LimitConfig::fixed(7));
     let limit = fleet("limit = \"aimd,start=5,tolerated=10%\"").gate.limit;
     assert_eq!((limit.kind, limit.start), (LimitKind::Aimd { tolerated: Share::of(10, 100) }, 5));
+    let limit = fleet("limit = \"gradient,ceiling=80\"").gate.limit;
+    assert_eq!(limit, LimitConfig { ceiling: 80, ..LimitConfig::DEFAULT });
     assert_eq!(fleet("budget = \"none\"").gate.budget, None);
     let budget = fleet("budget = \"10%,reserve=3,refill=10s\"").gate.budget.expect("a budget");
     assert_eq!((budget.retries, budget.answers, budget.reserve, budget.reserve_refill), (10, 100, 3, seconds(10)));
@@ -114,7 +116,7 @@ fn what_means_nothing_is_told_with_its_place_its_value_and_the_fix() {
         ("users = 1\ndeadline = \"soon\"", &["fleet `cars`: deadline = \"soon\"", "as in 20ms"]),
         ("users = 1\nrate = \"fast\"", &["rate = \"fast\"", "as in 50/s", "unlimited, adaptive, aimd"]),
         ("users = 1\nrate = \"50/s,brust=3\"", &["`brust` means nothing here; there are burst"]),
-        ("users = 1\nlimit = 70000", &["limit = \"70000\"", "from 0 to 65535", "or aimd"]),
+        ("users = 1\nlimit = 70000", &["limit = \"70000\"", "from 0 to 65535", "or gradient, aimd"]),
         ("users = 1\nbudget = \"10\"", &["budget = \"10\"", "1/3 or 50%", "or none"]),
         ("users = 1\nbreaker = \"50%,after=rush\"", &["after: `rush` is none of ramp, full; write one of them"]),
         ("users = 1\nbackoff = \"1s,jitter=some\"", &["jitter: `some` is none of none, full, equal"]),

@@ -2,6 +2,7 @@
 
 mod basics;
 mod interplay;
+mod limit;
 mod occ;
 mod outage;
 mod rate;

@@ -1,0 +1,164 @@
+//! What a concurrency limit promises.
+
+extern crate std;
+
+use super::*;
+use crate::{entropy::Entropy, share::Share};
+
+const AIMD: LimitConfig = LimitConfig { start: 50, ..LimitConfig::AIMD };
+const GRADIENT: LimitConfig = LimitConfig::DEFAULT;
+
+/// Fills the limit and settles one call after another, each refilled at once; the mean limit seen.
+fn saturate(limit: &mut ConcurrencyLimit, calls: u64, mut load: impl FnMut(u64, u16) -> Load) -> u64 {
+    let mut slots = std::collections::VecDeque::new();
+    let mut sum = 0;
+    for call in 0..calls {
+        while let Ok(slot) = limit.try_acquire() {
+            slots.push_back(slot);
+        }
+        let oldest = slots.pop_front().expect("the floor is at least 1");
+        let load = load(call, limit.limit());
+        limit.settle(oldest, load, Duration::from_millis(20));
+        sum += u64::from(limit.limit());
+    }
+    // Nothing is lost: what is still out comes back without a say.
+    slots.into_iter().for_each(|slot| limit.settle(slot, Load::Neutral, Duration::ZERO));
+    sum / calls
+}
+
+fn random(failures_percent: u64) -> impl FnMut(u64, u16) -> Load {
+    move |call, _limit| {
+        let fails = Entropy::mix(failures_percent, call, 0).up_to(99) < failures_percent;
+        if fails { Load::Failed } else { Load::Carried }
+    }
+}
+
+#[test]
+fn random_failures_do_not_collapse_it() {
+    for percent in [0, 2, 10, 20] {
+        let mut limit = ConcurrencyLimit::new(AIMD).expect("valid");
+        let mean = saturate(&mut limit, 20_000, random(percent));
+        assert!(mean >= 35, "a mean of {mean} at {percent} % random failures");
+    }
+}
+
+#[test]
+fn an_overloaded_server_cuts_it_down_and_a_good_one_lets_it_grow() {
+    let mut limit = ConcurrencyLimit::new(AIMD).expect("valid");
+    // A server that answers nothing in time while more than 20 are with it.
+    let mean = saturate(&mut limit, 20_000, |_, limit| if limit > 20 { Load::TimedOut } else { Load::Carried });
+    assert!((14..=22).contains(&mean), "settled at {mean}");
+    saturate(&mut limit, 5_000, |_, _| Load::Carried);
+    assert_eq!(limit.limit(), 50);
+}
+
+#[test]
+fn it_never_leaves_its_bounds() {
+    for kind in [AIMD, GRADIENT] {
+        let mut limit = ConcurrencyLimit::new(kind).expect("valid");
+        saturate(&mut limit, 5_000, |_, _| Load::Failed);
+        assert_eq!((limit.limit(), limit.learnt()), (2, 2));
+        saturate(&mut limit, 50_000, |_, _| Load::Carried);
+        assert_eq!(limit.learnt(), 50);
+    }
+}
+
+#[test]
+fn a_flight_of_failures_cuts_once() {
+    let mut limit = ConcurrencyLimit::new(AIMD).expect("valid");
+    let slots: std::vec::Vec<Slot> = core::iter::from_fn(|| limit.try_acquire().ok()).collect();
+    assert_eq!(slots.len(), 50);
+    slots.into_iter().for_each(|slot| limit.settle(slot, Load::Failed, Duration::ZERO));
+    assert_eq!(limit.limit(), 50 - 12, "50 failures of one flight are one piece of news");
+}
+
+#[test]
+fn it_does_not_grow_while_it_is_not_used() {
+    for kind in [AIMD, GRADIENT] {
+        let mut limit = ConcurrencyLimit::new(LimitConfig { start: 10, ..kind }).expect("valid");
+        for _ in 0..10_000 {
+            let slot = limit.try_acquire().expect("nothing else in flight");
+            limit.settle(slot, Load::Carried, Duration::ZERO);
+        }
+        assert_eq!(limit.learnt(), 10);
+    }
+}
+
+/// A server that works on `workers` calls at once for `work` each and lets the others wait: the limits under which it was asked, and
+/// what was learnt meanwhile.
+fn serve(limit: &mut ConcurrencyLimit, calls: usize, workers: u16, work: Duration) -> std::vec::Vec<(u16, u16)> {
+    let mut slots = std::collections::VecDeque::new();
+    let seen = (0..calls).map(|_| {
+        while let Ok(slot) = limit.try_acquire() {
+            let latency = work * u32::from(limit.in_flight().max(workers)) / u32::from(workers);
+            slots.push_back((slot, latency));
+        }
+        let (slot, latency) = slots.pop_front().expect("the floor is at least 1");
+        limit.settle(slot, Load::Carried, latency);
+        (limit.limit(), limit.learnt())
+    });
+    let seen = seen.collect();
+    slots.into_iter().for_each(|(slot, _)| limit.settle(slot, Load::Neutral, Duration::ZERO));
+    seen
+}
+
+#[test]
+fn the_gradient_settles_where_more_would_only_wait() {
+    for (workers, work_us) in [(3, 20_000), (10, 100), (10, 20_000), (30, 3_000_000)] {
+        let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
+        let seen = serve(&mut limit, 40_000, workers, Duration::from_micros(work_us));
+        for (_, learnt) in &seen[20_000..] {
+            let is_near = (workers * 7 / 8..=workers * 7 / 4).contains(learnt);
+            assert!(is_near, "learnt {learnt} at {workers} workers that take {work_us} µs");
+        }
+    }
+}
+
+#[test]
+fn the_gradient_stays_at_its_ceiling_while_nothing_waits() {
+    let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
+    let seen = serve(&mut limit, 20_000, 1_000, Duration::from_millis(20));
+    assert!(seen[10_000..].iter().all(|(_, learnt)| *learnt == 50));
+    // What this costs: half of it once in a round of seventeen means.
+    let halved = seen[10_000..].iter().filter(|(tried, _)| *tried == 25).count();
+    assert!((300..800).contains(&halved), "{halved} of 10,000 answers under half the limit");
+    assert!(seen.iter().all(|(tried, _)| (5..=50).contains(tried)), "between half of the start and the ceiling");
+}
+
+#[test]
+fn answers_that_take_no_time_or_for_ever_move_the_gradient_within_its_bounds() {
+    for latency in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+        let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
+        for _ in 0..100_000 {
+            let slots: std::vec::Vec<Slot> = core::iter::from_fn(|| limit.try_acquire().ok()).collect();
+            assert!((2..=50).contains(&slots.len()), "{} in flight", slots.len());
+            slots.into_iter().for_each(|slot| limit.settle(slot, Load::Carried, latency));
+        }
+        assert_eq!(limit.in_flight(), 0);
+    }
+}
+
+#[test]
+fn a_lower_ceiling_drains_what_is_in_flight() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig::fixed(3)).expect("valid");
+    let slots: std::vec::Vec<Slot> = core::iter::from_fn(|| limit.try_acquire().ok()).collect();
+    limit.set_bounds(1, 1).expect("valid");
+    assert_eq!((limit.in_flight(), limit.limit()), (3, 1));
+    for slot in slots {
+        assert!(limit.try_acquire().is_err());
+        limit.settle(slot, Load::Carried, Duration::ZERO);
+    }
+    assert!(limit.try_acquire().is_ok());
+    assert_eq!(limit.set_bounds(0, 5), Err(LimitError::FloorIsZero));
+    assert_eq!(limit.limit(), 1, "a rejected change changes nothing");
+}
+
+#[test]
+fn nonsense_is_rejected() {
+    let error = |config| ConcurrencyLimit::new(config).expect_err("nonsense");
+    assert_eq!(error(LimitConfig { floor: 0, ..AIMD }), LimitError::FloorIsZero);
+    assert_eq!(error(LimitConfig { ceiling: 10_001, ..AIMD }), LimitError::CeilingTooHigh);
+    assert_eq!(error(LimitConfig { start: 51, ..AIMD }), LimitError::OutOfOrder);
+    let kind = LimitKind::Aimd { tolerated: Share::of(2, 1) };
+    assert_eq!(error(LimitConfig { kind, ..AIMD }), LimitError::Tolerance);
+}
