@@ -17,10 +17,10 @@
 //!
 //! Otherwise one step down. By Little's law latency grows as the number at once does where the server carries no more
 //! (`Rₕ/Rₗ = h/l`), and not at all where it does; `Rₗ` is twice `R₀` where even half of it is too many. A step is an eighth,
-//! a quarter down in the last row, and half up until the first step down.
+//! a quarter down in the last row, and half up until the first step down or the ceiling.
 //!
-//! - A mean is that of 64, 128 or 256 answers to requests that were all sent under the same limit, twice as fast until the
-//!   first step down. A time beyond four times the last `Rₗ` counts as that much: rare long ones say little about load.
+//! - A mean is that of 64, 128 or 256 answers to requests that were all sent under the same limit; half as many in the
+//!   beginning. A time beyond four times the last `Rₗ` counts as that much: rare long ones say little about load.
 //! - `R₀` is replaced by each new measure, so it follows a server that became slower or faster for good within eight
 //!   verdicts, or two of the last row; in between it only falls, by a quarter of the difference to a lower `Rₗ`. Where it
 //!   changed to less than half or more than twice, everything starts anew.
@@ -157,7 +157,9 @@ impl Evidence {
         let is_carried = allowed_sixteenths == u64::MAX || steep < low * (more - fewer) * allowed_sixteenths;
         let starting = self.trial.is_starting();
         self.trial = match (is_carried, allowed_sixteenths) {
-            (true, _) => self.trial.next(),
+            (true, _) if more > fewer => self.trial.next(),
+            // At the ceiling there is nothing more to start.
+            (true, _) => self.trial.next_after_start(),
             (false, 0) => self.trial.next_with_rest_soon(),
             (false, _) => self.trial.next_after_start(),
         };
