@@ -145,6 +145,7 @@ impl Millis {
 pub(crate) struct Compact(u16);
 
 impl Compact {
+    pub(crate) const ZERO: Self = Self(0);
     pub(crate) const MAX: Self = Self(u16::MAX);
     /// Eleven bits of the number, and how far they were shifted.
     const BITS: u32 = 11;
@@ -158,6 +159,13 @@ impl Compact {
         let (number, upper) = if number >> 32 == 0 { (number as u32, 0) } else { ((number >> 21) as u32, 21) };
         let shift = (u32::BITS - Self::BITS).saturating_sub(number.leading_zeros());
         Self((((shift + upper) << Self::BITS) | (number >> shift)) as u16)
+    }
+
+    /// Saturates at 2^32 − 1.
+    pub(crate) const fn get_up_to_32_bits(self) -> u32 {
+        let shift = self.0 >> Self::BITS;
+        let bits = (self.0 & ((1 << Self::BITS) - 1)) as u32;
+        if shift <= 21 { bits << shift } else { u32::MAX }
     }
 
     pub(crate) const fn get(self) -> u64 {
@@ -259,6 +267,8 @@ mod tests {
         for number in numbers.chain([0, 2_047, 2_048]) {
             let kept = Compact::of(number).get();
             assert!(kept <= number && number - kept <= number / 1_024, "{number} is kept as {kept}");
+            let short = Compact::of(number).get_up_to_32_bits();
+            assert_eq!(u64::from(short), kept.min(u32::MAX.into()), "{number} in 32 bits");
         }
         assert_eq!([1 << 42, u64::MAX].map(Compact::of), [Compact::MAX; 2]);
     }

@@ -493,6 +493,12 @@ impl<W> CircuitBreaker<W> {
         self.state
     }
 
+    /// Whether it is closed and past its ramp, and not forced.
+    pub(crate) const fn is_clear(&self) -> bool {
+        matches!(self.mode, BreakerMode::Enforce)
+            && matches!(self.state, BreakerState::Closed { ramp: u16::MAX, clean: _ })
+    }
+
     /// What it does with its verdict.
     pub const fn mode(&self) -> BreakerMode {
         self.mode
@@ -519,7 +525,7 @@ const RAMP_END: u16 = 256;
 const RAMP_EVIDENCE_MIN: u16 = 4;
 
 const _: () =
-    assert!(size_of::<CircuitBreaker<CallWindow>>() <= 72 && size_of::<CircuitBreaker<PeriodWindow>>() <= 128);
+    assert!(size_of::<CircuitBreaker<CallWindow>>() == 64 && size_of::<CircuitBreaker<PeriodWindow>>() <= 128);
 
 #[cfg(test)]
 mod tests;

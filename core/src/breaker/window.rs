@@ -62,7 +62,7 @@ impl fmt::Display for WindowError {
 
 impl core::error::Error for WindowError {}
 
-/// The last `n` calls, `n` from 1 to 64, as a ring of bits. 24 bytes.
+/// The last `n` calls, `n` from 1 to 64, as a ring of bits. 20 bytes.
 ///
 /// Invariant: its counts are those of a list of the last `n` samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,9 +72,8 @@ pub struct CallWindow {
     failed: [u32; 2],
     slow: [u32; 2],
     size: u8,
-    calls: u8,
-    /// Where the next sample goes.
-    at: u8,
+    /// The place of the next sample, and in the second turn and all later ones `size` more.
+    next: u8,
     failed_count: u8,
     slow_count: u8,
 }
@@ -88,7 +87,7 @@ impl CallWindow {
         if calls == 0 || calls > 64 {
             return Err(WindowError::CallsOutOfRange);
         }
-        Ok(Self { failed: [0; 2], slow: [0; 2], size: calls, calls: 0, at: 0, failed_count: 0, slow_count: 0 })
+        Ok(Self { failed: [0; 2], slow: [0; 2], size: calls, next: 0, failed_count: 0, slow_count: 0 })
     }
 
     pub(crate) const fn size(&self) -> u8 {
@@ -98,27 +97,30 @@ impl CallWindow {
 
 impl Window for CallWindow {
     fn record(&mut self, _now: Instant, sample: Sample) {
-        let half = usize::from(self.at >> 5) & 1;
-        let bit = 1 << (self.at & 31);
+        let at = if self.next < self.size { self.next } else { self.next - self.size };
+        let half = usize::from(at >> 5) & 1;
+        let bit = 1 << (at & 31);
         self.failed_count = replace(&mut self.failed[half], bit, sample.failed, self.failed_count);
         // Most calls are not slow and push none out: leave that half of the work where it is.
         if sample.slow || self.slow_count > 0 {
             self.slow_count = replace(&mut self.slow[half], bit, sample.slow, self.slow_count);
         }
-        let next = self.at.wrapping_add(1);
-        self.at = if next < self.size { next } else { 0 };
-        if self.calls < self.size {
-            self.calls += 1;
-        }
+        // Below 2 · 64.
+        let next = self.next + 1;
+        self.next = if next < self.size * 2 { next } else { self.size };
     }
 
     fn counts(&mut self, _now: Instant) -> Counts {
-        Counts { calls: u32::from(self.calls), failed: u32::from(self.failed_count), slow: u32::from(self.slow_count) }
+        Counts {
+            calls: u32::from(self.next.min(self.size)),
+            failed: u32::from(self.failed_count),
+            slow: u32::from(self.slow_count),
+        }
     }
 
     fn clear(&mut self) {
         (self.failed, self.slow) = ([0; 2], [0; 2]);
-        (self.calls, self.at, self.failed_count, self.slow_count) = (0, 0, 0, 0);
+        (self.next, self.failed_count, self.slow_count) = (0, 0, 0);
     }
 }
 
@@ -227,7 +229,7 @@ impl Window for PeriodWindow {
     }
 }
 
-const _: () = assert!(size_of::<CallWindow>() == 24);
+const _: () = assert!(size_of::<CallWindow>() == 20);
 const _: () = assert!(size_of::<PeriodWindow>() == 80);
 
 #[cfg(test)]

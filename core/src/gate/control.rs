@@ -56,7 +56,7 @@ impl<W: Window> Gate<W> {
             self.pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));
             self.paced_until = resets_at;
             if !paced {
-                self.limiter.pause_until(now.plus_ns(self.pace.ns()));
+                self.space_until(now.plus_ns(self.pace.ns()));
             }
         }
     }
@@ -116,7 +116,9 @@ impl<W: Window> Gate<W> {
         if let (Some(new), Some(old)) = (&mut budget, &self.budget) {
             new.succeed(old);
         }
+        let held_until = self.limiter.held_until();
         self.limiter.change_pacing(now, limiter);
+        self.note_spacing(held_until);
         self.adaptation = match (adaptation, &self.adaptation) {
             (Some(new), old) => Some(new.succeeding(old.as_ref())),
             (None, _) => None,

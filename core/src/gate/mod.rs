@@ -60,7 +60,7 @@ pub trait Gatekeeper {
     fn attempt_timeout(&self) -> Duration;
 }
 
-/// The policies of one upstream, composed. 240 bytes with everything in it but latency buckets and trace.
+/// The policies of one upstream, composed. 224 bytes with everything in it but latency buckets and trace.
 ///
 /// Invariant: every ticket that it hands out is settled exactly once, with any outcome, in any order, at any later time; or
 /// its place is reclaimed when its lease ends. Between calls nothing happens.
@@ -88,7 +88,6 @@ pub struct Gate<W = CallWindow> {
     leases: Leases,
     /// The latest reading of the clock: an earlier one means that no time has passed.
     seen: Instant,
-    paused_until: Instant,
     /// Until when requests are spread because little quota is left …
     paced_until: Instant,
     /// … at this interval.
@@ -98,6 +97,8 @@ pub struct Gate<W = CallWindow> {
     id: u16,
     /// Refusals of access in a row.
     denied: u8,
+    /// Whether what holds the limiter is a pause that the server wants, and not its rate.
+    is_paused: bool,
 }
 
 impl Gate<CallWindow> {
@@ -155,13 +156,13 @@ impl<W: Copy> Gate<W> {
             budget,
             leases: Leases::new(lease),
             seen: Instant::ORIGIN,
-            paused_until: Instant::ORIGIN,
             paced_until: Instant::ORIGIN,
             pace: Millis::ZERO,
             attempt_timeout,
             slow_after,
             id: config.id,
             denied: 0,
+            is_paused: false,
         })
     }
 }
@@ -170,10 +171,12 @@ impl<W: Window> Gate<W> {
     /// Asks for one attempt: a ticket, or when to come back, or why never.
     pub fn poll(&mut self, now: Instant, attempt: Try) -> Admission {
         let now = self.advance(now);
-        match self.refusal(now, attempt) {
-            None => Admission::Go(self.grant(now, attempt)),
-            Some(refused) => refused,
+        if !self.is_clear(now, attempt)
+            && let Some(refused) = self.refusal(now, attempt)
+        {
+            return refused;
         }
+        Admission::Go(self.grant(now, attempt))
     }
 
     /// Looks without taking anything: what [`Gate::poll`] would refuse with, if it would.
@@ -188,15 +191,35 @@ impl<W: Window> Gate<W> {
         self.seen = self.seen.max(now);
         let now = self.seen;
         if self.leases.turns(now) {
-            // Before any of them is reclaimed: where the lease is little longer than the slow limit, this is the only look.
-            let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era);
-            let reclaimed = self.leases.advance(now);
-            self.limit.reclaim(reclaimed);
-            self.breaker.count_overdue(now, overdue);
+            self.turn_leases(now);
         }
         now
     }
 
+    #[cold]
+    fn turn_leases(&mut self, now: Instant) {
+        // At the end of time nothing turns any more.
+        if now == Instant::MAX {
+            return;
+        }
+        // Before any of them is reclaimed: where the lease is little longer than the slow limit, this is the only look.
+        let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era);
+        let reclaimed = self.leases.advance(now);
+        self.limit.reclaim(reclaimed);
+        self.breaker.count_overdue(now, overdue);
+    }
+
+    /// Whether nothing at all is in the way: the common case, told at once. What is in the way, and whether that lets somebody
+    /// through after all, is for [`Gate::refusal`] to say.
+    fn is_clear(&self, now: Instant, attempt: Try) -> bool {
+        self.denied < DENIED_MAX
+            && self.breaker.is_clear()
+            && self.limiter.conforms(now)
+            && self.limit.in_flight() < self.limit.limit()
+            && (matches!(attempt, Try::First) || self.budget.is_none())
+    }
+
+    #[cold]
     fn refusal(&mut self, now: Instant, attempt: Try) -> Option<Admission> {
         if self.denied >= DENIED_MAX {
             return Some(Admission::Never { why: Barred::Denied { in_a_row: self.denied, limit: DENIED_MAX } });
@@ -207,7 +230,6 @@ impl<W: Window> Gate<W> {
             (Some(budget), Try::Again) => budget.check(now).err(),
             (Some(_), Try::First) | (None, _) => None,
         };
-        // The common path ends here.
         if rejected.is_none() && !early && exhausted.is_none() {
             let in_flight = self.limit.in_flight();
             let ramp = self.breaker.calls_at_once();
@@ -245,7 +267,7 @@ impl<W: Window> Gate<W> {
         let pass = self.breaker.take(now);
         self.limiter.take(now);
         if now < self.paced_until {
-            self.limiter.pause_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
+            self.space_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
         }
         self.limit.take();
         let retry = matches!(attempt, Try::Again);
@@ -265,9 +287,10 @@ impl<W: Window> Gate<W> {
 
     fn why_early(&self, now: Instant) -> (Instant, Why) {
         let until = self.limiter.next_at();
-        if now < self.paused_until && until <= self.paused_until {
-            let remaining_us = about_micros(self.paused_until.since_ns(now));
-            return (self.paused_until, Why::Paused { remaining_us, allowed_us: 0 });
+        let paused_until = self.paused_until();
+        if now < paused_until && until <= paused_until {
+            let remaining_us = about_micros(paused_until.since_ns(now));
+            return (paused_until, Why::Paused { remaining_us, allowed_us: 0 });
         }
         let pace_ns = if now < self.paced_until { self.pace.ns() } else { 0 };
         let interval_us = about_micros(self.limiter.interval_ns().max(pace_ns));
@@ -313,7 +336,7 @@ impl<W> Gate<W> {
 
     /// Until when the server wants to be left alone; in the past where it does not.
     pub const fn paused_until(&self) -> Instant {
-        self.paused_until
+        if self.is_paused { self.limiter.held_until() } else { Instant::ORIGIN }
     }
 
     /// How long one attempt may take from its admission.
@@ -397,7 +420,7 @@ const fn pacing(rate: RateControl) -> Result<(RateLimiter, Option<Adaptation>), 
 /// So many refusals of access in a row stop the host: going on would look like an attack.
 const DENIED_MAX: u8 = 3;
 
-const _: () = assert!(size_of::<Gate>() <= 248);
+const _: () = assert!(size_of::<Gate>() <= 224);
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ impl<W: Window> Gate<W> {
         let reserve = self.budget.as_ref().map_or(Instant::ORIGIN, |b| Instant::from_signed(b.reserve_next_ns()));
         let in_flight = (self.limit.in_flight() > 0).then(|| self.leases.next_reclaim());
         let denied = (self.denied >= DENIED_MAX).then_some(Instant::MAX);
-        [breaker, denied, in_flight, later(self.paused_until), later(self.paced_until), later(rested), later(reserve)]
+        [breaker, denied, in_flight, later(self.paused_until()), later(self.paced_until), later(rested), later(reserve)]
             .into_iter()
             .flatten()
             .reduce(Instant::max)

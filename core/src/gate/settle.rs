@@ -33,7 +33,9 @@ impl<W: Window> Gate<W> {
             Outcome::Timeout => (Verdict::SlowFailure, Load::TimedOut),
             Outcome::Throttled { retry_after } => {
                 if let Some(adaptation) = &mut self.adaptation {
+                    let held_until = self.limiter.held_until();
                     adaptation.on_throttled(now, &mut self.limiter, ticket.rate_cuts);
+                    self.note_spacing(held_until);
                 }
                 if let Some(hint) = retry_after {
                     self.heed(now, nanos(hint), entropy);
@@ -68,9 +70,24 @@ impl<W: Window> Gate<W> {
         self.pause(now.plus_ns(hint_ns + spread_ns));
     }
 
+    /// At the server's wish. The limiter keeps the latest of all that holds it; whose wish that is, is all there is to remember.
     pub(super) fn pause(&mut self, until: Instant) {
-        self.paused_until = self.paused_until.max(until);
+        if until >= self.limiter.held_until() {
+            self.is_paused = true;
+            self.limiter.pause_until(until);
+        }
+    }
+
+    /// For the sake of the rate.
+    pub(super) fn space_until(&mut self, until: Instant) {
+        let held_until = self.limiter.held_until();
         self.limiter.pause_until(until);
+        self.note_spacing(held_until);
+    }
+
+    /// Where the rate holds the limiter longer than anything did before, it is not the server's wish any more.
+    pub(super) fn note_spacing(&mut self, held_until: Instant) {
+        self.is_paused &= self.limiter.held_until() == held_until;
     }
 
     fn refund(&mut self, ticket: &Ticket) {

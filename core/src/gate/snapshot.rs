@@ -75,7 +75,7 @@ impl<W: Window> Gate<W> {
         writer.put([VERSION, breaker, self.breaker.trips, self.denied]);
         writer.put(self.limit.learnt().to_le_bytes());
         writer.put(ramp.to_le_bytes());
-        writer.put(left_ns(self.paused_until).to_le_bytes());
+        writer.put(left_ns(self.paused_until()).to_le_bytes());
         writer.put(open_ns.to_le_bytes());
         writer.put(until_next_ns.to_le_bytes());
         writer.put(self.limiter.interval_ns().to_le_bytes());

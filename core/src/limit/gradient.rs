@@ -87,24 +87,28 @@ impl Evidence {
 
     /// How many may be in flight now, where `learnt` is what was found.
     pub(super) const fn tried(&self, learnt: u16, floor: u16, ceiling: u16) -> u16 {
-        if self.trial.is_high() {
-            raised(learnt, ceiling)
-        } else if self.trial.is_rest() && learnt / 2 > floor {
-            learnt / 2
-        } else if self.trial.is_rest() {
-            floor
-        } else {
+        if self.trial.is_low() {
             learnt
+        } else if self.trial.is_high() {
+            raised(learnt, ceiling)
+        } else if learnt / 2 > floor {
+            learnt / 2
+        } else {
+            floor
         }
     }
 
     /// Counts one answer; says what follows once there are enough.
     pub(super) fn add(&mut self, latency_ns: u64, learnt: u16, ceiling: u16) -> Option<Verdict> {
-        let longest = (self.low.get() >> 6).min(TIME_MAX);
+        let longest = self.low.get_up_to_32_bits() >> 6;
+        let time = if latency_ns < TIME_NS_MAX { (latency_ns >> TIME_SHIFT) as u32 } else { TIME_MAX };
         // Up: no answer takes no time.
-        let time = (latency_ns >> TIME_SHIFT).min(longest) + 1;
-        self.gathered = self.gathered.wrapping_add(time as u32);
+        self.gathered = self.gathered.wrapping_add(time.min(longest).min(TIME_MAX) + 1);
         self.count = self.count.wrapping_add(1);
+        // Whatever the number of answers, it is a multiple of this.
+        if self.count & 31 != 0 {
+            return None;
+        }
         let shift = self.answers_shift(learnt);
         // 256 and 0 are the same count here.
         if self.count != (1u16 << shift) as u8 {
@@ -190,12 +194,16 @@ impl Trial {
     const START_HIGH: Self = Self(18);
     const START_REST: Self = Self(19);
 
-    const fn is_rest(self) -> bool {
-        matches!(self, Self::REST | Self::START_REST)
+    const fn is_low(self) -> bool {
+        self.0 & 1 == 1 && self.0 < Self::START_REST.0
     }
 
     const fn is_high(self) -> bool {
-        !self.is_rest() && self.0.is_multiple_of(2)
+        self.0 & 1 == 0 && self.0 > Self::REST.0
+    }
+
+    const fn is_rest(self) -> bool {
+        matches!(self, Self::REST | Self::START_REST)
     }
 
     const fn is_starting(self) -> bool {
@@ -230,7 +238,8 @@ const fn raised(learnt: u16, ceiling: u16) -> u16 {
 /// Latencies are added up in units of 2^12 ns, 4.1 µs …
 const TIME_SHIFT: u32 = 12;
 /// … of which each counts for at most 2^23, 34 s.
-const TIME_MAX: u64 = (1 << 23) - 1;
+const TIME_MAX: u32 = (1 << 23) - 1;
+const TIME_NS_MAX: u64 = (TIME_MAX as u64) << TIME_SHIFT;
 /// Means have eight more bits than what they are made of.
 const MEAN_SHIFT: u32 = 8;
 

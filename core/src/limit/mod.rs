@@ -17,7 +17,8 @@
 //! - **AIMD** (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms", 1989), as in TCP: one more after `limit`
 //!   successes, and nothing but failures makes it less. It fills the server's queue until that overflows.
 //!
-//! In both too many failures take a quarter off. Outcomes are judged 64 at a time, or as soon as so many failed; a timeout weighs as much as four failures,
+//! In both too many failures take a quarter off. From the first failure on outcomes are judged 64 at a
+//! time, or as soon as so many failed; a timeout weighs as much as four failures,
 //! since it held its place for longest; what was sent before the last cut is not judged again (one cut per flight); a limit
 //! that is not used does not grow.
 //!
@@ -37,7 +38,7 @@ pub use config::{LimitConfig, LimitError, LimitKind};
 
 use core::time::Duration;
 
-use crate::time::nanos;
+use crate::{share::Share, time::nanos};
 use gradient::{Evidence, Verdict};
 
 /// What came of a call, as a limit sees it.
@@ -214,24 +215,33 @@ impl ConcurrencyLimit {
         if cuts != self.cuts {
             return;
         }
-        match load {
+        let weight = match load {
             Load::Neutral => return,
-            Load::Carried => {
-                self.evidence.good = self.evidence.good.saturating_add(1);
-                match self.kind {
-                    LimitKind::Fixed => {}
-                    LimitKind::Aimd { .. } => self.count_towards_one_more(in_flight),
-                    LimitKind::Gradient { .. } => self.weigh(in_flight, latency_ns),
-                }
+            Load::Carried => 0,
+            Load::Failed => 1,
+            Load::TimedOut => TIMEOUT_WEIGHT,
+        };
+        self.count_failures(tolerated, weight);
+        if weight == 0 {
+            match self.kind {
+                LimitKind::Fixed => {}
+                LimitKind::Aimd { .. } => self.count_towards_one_more(in_flight),
+                LimitKind::Gradient { .. } => self.weigh(in_flight, latency_ns),
             }
-            Load::Failed => self.evidence.bad = self.evidence.bad.saturating_add(1),
-            Load::TimedOut => self.evidence.bad = self.evidence.bad.saturating_add(TIMEOUT_WEIGHT),
         }
+    }
+
+    /// A round begins with a failure and ends with too many of them, or after so many outcomes.
+    fn count_failures(&mut self, tolerated: Share, weight: u8) {
         let Evidence { good, bad, .. } = self.evidence;
-        let too_many = tolerated.is_reached(u32::from(bad), u32::from(ROUND));
-        if too_many || good.saturating_add(bad) >= ROUND {
-            (self.evidence.good, self.evidence.bad) = (0, 0);
+        // Most outcomes are good, and nothing failed shortly before.
+        if bad == 0 && weight == 0 {
+            return;
         }
+        let (good, bad) = (good + u8::from(weight == 0), bad + weight);
+        let too_many = tolerated.is_reached(u32::from(bad), u32::from(ROUND));
+        let is_over = too_many || good + bad >= ROUND;
+        (self.evidence.good, self.evidence.bad) = if is_over { (0, 0) } else { (good, bad) };
         if too_many {
             self.evidence.begin_again();
             self.lower((self.learnt / 4).max(1));

@@ -46,7 +46,7 @@
 use core::{fmt, time::Duration};
 
 use super::limiter::{Pacing, Rate, RateConfigError, RateLimiter, Shortage};
-use crate::time::{Instant, nanos};
+use crate::time::{Compact, Instant, nanos};
 
 /// How an [`AdaptiveRate`] adapts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl fmt::Display for AdaptiveRateError {
 
 impl core::error::Error for AdaptiveRateError {}
 
-/// A rate limiter whose rate adapts. 64 bytes.
+/// A rate limiter whose rate adapts. 56 bytes.
 ///
 /// Invariant: the rate stays between floor and ceiling, and is cut at most once per flight.
 ///
@@ -212,16 +212,17 @@ pub struct Grant {
     cuts: u8,
 }
 
-/// What adapts a limiter: kept apart from it so that a gate has one limiter, adaptive or not. 32 bytes.
+/// What adapts a limiter: kept apart from it so that a gate has one limiter, adaptive or not. 24 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Adaptation {
-    /// The interval at the last cut; zero before the first.
-    cut_interval_ns: u64,
     cut_at: Instant,
     fastest_ns: u32,
-    gathered_ns: u32,
+    /// The interval at the last cut, to a thousandth; zero before the first.
+    cut_interval: Compact,
+    /// In units of 4.1 µs.
+    gathered: u16,
     slowest_ms: u16,
     kind: AdaptiveKind,
     good: u8,
@@ -257,10 +258,10 @@ impl Adaptation {
             return Err(AdaptiveRateError::CatchUpTooLong);
         }
         let adaptation = Self {
-            cut_interval_ns: 0,
             cut_at: Instant::ORIGIN,
             fastest_ns: fastest_ns as u32,
-            gathered_ns: 0,
+            cut_interval: Compact::ZERO,
+            gathered: 0,
             // A minute is 60,000 ms.
             slowest_ms: slowest_ns.div_ceil(1_000_000) as u16,
             kind: config.kind,
@@ -328,7 +329,7 @@ impl Adaptation {
 
     /// The interval at the last cut; zero before the first.
     pub(crate) const fn cut_interval_ns(&self) -> u64 {
-        self.cut_interval_ns
+        self.cut_interval.get()
     }
 
     /// Starts from an interval that was learnt before. Only a longer one than the present counts: what is remembered is
@@ -336,14 +337,14 @@ impl Adaptation {
     pub(crate) fn restore(&mut self, now: Instant, limiter: &mut RateLimiter, interval_ns: u64, cut_interval_ns: u64) {
         if interval_ns > limiter.interval_ns() {
             self.set_interval(limiter, interval_ns);
-            self.cut_interval_ns = cut_interval_ns.min(limiter.interval_ns());
+            self.cut_interval = Compact::of(cut_interval_ns.min(limiter.interval_ns()));
             // Growth rests as after a cut; the first cut does not, as it would not in a fresh one.
             (self.cut_at, self.calm) = (now, RESTORED);
         }
     }
 
     fn was_cut(&self) -> bool {
-        self.cut_interval_ns != 0
+        self.cut_interval != Compact::ZERO
     }
 
     /// Both counts are halved when one of them is full: old evidence fades.
@@ -358,12 +359,14 @@ impl Adaptation {
 
     fn gather(&mut self, now: Instant, limiter: &mut RateLimiter) {
         let interval_ns = limiter.interval_ns();
-        self.gathered_ns = self.gathered_ns.saturating_add(interval_ns.min(GATHER_NS_MAX) as u32);
-        if self.gathered_ns < STEP_NS {
+        // Up: above 244,000 a second it grows rather faster than by the clock.
+        let gathered = (interval_ns.min(GATHER_NS_MAX) as u32 >> GATHER_SHIFT) as u16;
+        self.gathered = self.gathered.saturating_add(gathered.max(1));
+        if self.gathered < STEP {
             return;
         }
-        let dt = u64::from(self.gathered_ns >> 20);
-        self.gathered_ns = 0;
+        let dt = u64::from(self.gathered >> (20 - GATHER_SHIFT));
+        self.gathered = 0;
         if self.was_cut() && now.since_ns(self.cut_at) < REST_NS {
             return;
         }
@@ -373,8 +376,8 @@ impl Adaptation {
         // An interval is at most a minute, below 2^36, and dt below 2^8: no product wraps.
         let step_ns = if !self.was_cut() {
             interval_ns.wrapping_mul(dt) >> 11
-        } else if interval_ns > self.cut_interval_ns {
-            ((interval_ns - self.cut_interval_ns).wrapping_mul(dt) >> 12) + (interval_ns.wrapping_mul(dt) >> 17)
+        } else if interval_ns > self.cut_interval_ns() {
+            ((interval_ns - self.cut_interval_ns()).wrapping_mul(dt) >> 12) + (interval_ns.wrapping_mul(dt) >> 17)
         } else {
             let bolder = (self.calm / 8).min(5);
             self.calm = self.calm.saturating_add(1).min(RESTORED - 1);
@@ -384,10 +387,10 @@ impl Adaptation {
     }
 
     fn cut(&mut self, now: Instant, limiter: &mut RateLimiter, interval_ns: u64) {
-        self.cut_interval_ns = limiter.interval_ns();
+        self.cut_interval = Compact::of(limiter.interval_ns());
         self.cut_at = now;
         self.cuts = self.cuts.wrapping_add(1);
-        (self.good, self.refused, self.calm, self.gathered_ns) = (0, 0, 0, 0);
+        (self.good, self.refused, self.calm, self.gathered) = (0, 0, 0, 0);
         self.set_interval(limiter, interval_ns);
         limiter.spend_burst(now);
     }
@@ -403,16 +406,18 @@ impl Adaptation {
 const REST_NS: u64 = 1 << 30;
 /// What one success adds to the time's worth of use at most: 67 ms.
 const GATHER_NS_MAX: u64 = 1 << 26;
+/// What is gathered is counted in units of 2^12 ns.
+const GATHER_SHIFT: u32 = 12;
 /// The time's worth of use between steps: 134 ms.
-const STEP_NS: u32 = 1 << 27;
+const STEP: u16 = 1 << (27 - GATHER_SHIFT);
 const AIMD_SUCCESSES: u8 = 10;
 /// In place of a number of steps: taken up from a snapshot, and not cut since.
 const RESTORED: u8 = u8::MAX;
 const SLOWEST_NS_MAX: u64 = 60 * 1_000_000_000;
 const CATCH_UP_NS_MAX: u64 = 60 * 1_000_000_000;
 
-const _: () = assert!(size_of::<Adaptation>() == 32);
-const _: () = assert!(size_of::<AdaptiveRate>() == 64);
+const _: () = assert!(size_of::<Adaptation>() == 24);
+const _: () = assert!(size_of::<AdaptiveRate>() == 56);
 
 #[cfg(test)]
 mod tests;

@@ -197,6 +197,11 @@ impl RateLimiter {
         self.next_ns = self.next_ns.max(now.signed().saturating_add(until_next_ns));
     }
 
+    /// The end of the latest pause, or the last cell that was taken where that is later.
+    pub(crate) const fn held_until(&self) -> Instant {
+        self.refundable_from
+    }
+
     pub(crate) const fn next_ns(&self) -> i64 {
         self.next_ns
     }

@@ -196,8 +196,8 @@ fn a_gate_over_a_period_can_be_changed_too() {
 
 #[test]
 fn sizes_are_as_stated() {
-    assert_eq!(size_of::<Gate>(), 248);
-    assert_eq!(size_of::<Gate<PeriodWindow>>(), 248 + size_of::<PeriodWindow>() - size_of::<CallWindow>());
+    assert_eq!(size_of::<Gate>(), 224);
+    assert_eq!(size_of::<Gate<PeriodWindow>>(), 224 + 64);
     assert_eq!((size_of::<Ticket>(), size_of::<Admission>()), (16, 24));
 }
 

@@ -62,7 +62,10 @@ fn the_defaults_are_what_their_docs_say() {
     assert_eq!(kind, AdaptiveKind::Aimd);
     assert_eq!([start, floor, ceiling].map(|rate| rate.count), [10, 1, 1_000]);
     // The spans that the module's page gives in rounded numbers.
-    assert_eq!((REST_NS / 10_000_000, GATHER_NS_MAX / 1_000_000, STEP_NS / 1_000_000), (107, 67, 134));
+    assert_eq!(
+        (REST_NS / 10_000_000, GATHER_NS_MAX / 1_000_000, (u64::from(STEP) << GATHER_SHIFT) / 1_000_000),
+        (107, 67, 134)
+    );
 }
 
 #[test]
@@ -81,8 +84,9 @@ fn before_the_first_cut_it_grows_by_a_factor_of_e_in_2_1_seconds() {
 fn below_the_last_cut_it_goes_towards_it_by_a_factor_of_e_in_4_3_seconds() {
     let mut rate = seeking(100);
     flight(&mut rate, START, 0, 2);
-    let cut_ns = rate.adaptation.cut_interval_ns;
-    assert_eq!((cut_ns, interval_ns(&rate)), (SECOND_NS / 100, SECOND_NS / 50));
+    let cut_ns = rate.adaptation.cut_interval_ns();
+    assert!(cut_ns.abs_diff(SECOND_NS / 100) <= SECOND_NS / 100_000, "kept to a thousandth: {cut_ns}");
+    assert_eq!(interval_ns(&rate), SECOND_NS / 50);
     let rested = START.plus_ns(REST_NS);
     use_up(&mut rate, rested, 1 << 32);
     let left = (interval_ns(&rate) - cut_ns) * 100 / cut_ns;
@@ -96,7 +100,7 @@ fn below_the_last_cut_it_goes_towards_it_by_a_factor_of_e_in_4_3_seconds() {
 fn above_the_last_cut_it_grows_carefully_and_then_bolder() {
     let mut rate = seeking(100);
     // A refusal at twice this rate, long ago.
-    rate.adaptation.cut_interval_ns = SECOND_NS / 50;
+    rate.adaptation.cut_interval = Compact::of(SECOND_NS / 50);
     let mut steps = std::vec::Vec::new();
     let mut now = START;
     for _ in 0..10_000 {
@@ -181,10 +185,10 @@ fn what_was_sent_before_a_cut_changes_nothing() {
     let (_, old) = ask(&mut rate, START);
     let (at, older) = ask(&mut rate, START);
     flight(&mut rate, at, 0, 2);
-    let after = (interval_ns(&rate), rate.adaptation.good, rate.adaptation.refused, rate.adaptation.gathered_ns);
+    let after = (interval_ns(&rate), rate.adaptation.good, rate.adaptation.refused, rate.adaptation.gathered);
     rate.on_success(at.plus_ns(5 * SECOND_NS), old);
     rate.on_throttled(at.plus_ns(5 * SECOND_NS), older);
-    let later = (interval_ns(&rate), rate.adaptation.good, rate.adaptation.refused, rate.adaptation.gathered_ns);
+    let later = (interval_ns(&rate), rate.adaptation.good, rate.adaptation.refused, rate.adaptation.gathered);
     assert_eq!(after, later);
 }
 
@@ -283,11 +287,16 @@ fn a_pause_and_a_refund_pass_through_to_the_limiter() {
 fn what_was_learnt_before_counts_only_where_it_is_stricter() {
     let (mut limiter, mut adaptation) = Adaptation::new(AdaptiveRateConfig::DEFAULT).expect("valid");
     adaptation.restore(START, &mut limiter, SECOND_NS / 1_000, SECOND_NS / 900);
-    assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns), (SECOND_NS / 50, 0), "faster: learnt again");
+    assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns()), (SECOND_NS / 50, 0), "faster: learnt again");
     adaptation.restore(START, &mut limiter, SECOND_NS / 20, SECOND_NS / 25);
-    assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns), (SECOND_NS / 20, SECOND_NS / 25));
+    let kept = Compact::of(SECOND_NS / 25).get();
+    assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns()), (SECOND_NS / 20, kept));
     adaptation.restore(START, &mut limiter, u64::MAX, u64::MAX);
-    assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns), (SECOND_NS, SECOND_NS), "cut to the floor");
+    assert_eq!(
+        (limiter.interval_ns(), adaptation.cut_interval_ns()),
+        (SECOND_NS, Compact::of(SECOND_NS).get()),
+        "cut to the floor"
+    );
 }
 
 #[test]
