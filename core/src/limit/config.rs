@@ -28,7 +28,7 @@ pub enum LimitKind {
 pub struct LimitConfig {
     /// How it behaves.
     pub kind: LimitKind,
-    /// The limit at first, from `floor` to `ceiling`.
+    /// The limit at first, from `floor` to `ceiling`. A gradient begins with a measure at half of it.
     pub start: u16,
     /// What it never goes below, at least 1.
     pub floor: u16,

@@ -88,7 +88,12 @@ impl Preset {
     pub fn gate(self) -> GateConfig {
         let (floor, start, ceiling) = self.concurrency();
         let attempt_timeout = self.attempt_timeout();
-        let kind = if floor == ceiling { LimitKind::Fixed } else { LimitConfig::DEFAULT.kind };
+        let kind = match self {
+            Self::Ancestor => LimitKind::Fixed,
+            Self::Bulk => LimitConfig::DEFAULT.kind,
+            // A few a second among six places are too few to tell load from latency.
+            Self::Polite => LimitConfig::AIMD.kind,
+        };
         GateConfig {
             breaker: self.breaker(),
             rate: self.rate(),

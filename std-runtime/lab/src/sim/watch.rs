@@ -271,7 +271,8 @@ mod tests {
     use super::*;
 
     const NOW: Instant = Instant::from_secs(10);
-    const FREE: GateConfig = GateConfig { rate: RateControl::Unlimited, ..GateConfig::DEFAULT };
+    const FREE: GateConfig =
+        GateConfig { rate: RateControl::Unlimited, limit: LimitConfig::fixed(10), ..GateConfig::DEFAULT };
 
     struct Beat {
         gate: Gate,
