@@ -11,7 +11,7 @@
 //! | `Rₗ / R₀` | one step up where |
 //! |---|---|
 //! | below 5/4 | always |
-//! | below 3/2 | `Rₕ/Rₗ − 1 < 7/8 · (h/l − 1)` |
+//! | below 3/2 | `Rₕ/Rₗ − 1 < 5/4 · (h/l − 1)` |
 //! | below 7/4 | `Rₕ/Rₗ − 1 < 1/4 · (h/l − 1)` |
 //! | from there | `Rₕ < Rₗ` |
 //!
@@ -145,13 +145,13 @@ impl Evidence {
     }
 
     fn judge(&mut self, high: u64, learnt: u16, ceiling: u16) -> Verdict {
-        // Means are below 2^31, limits below 2^14 and sixteenths at most 16: no product wraps.
+        // Means are below 2^31, limits below 2^14 and sixteenths at most 20: no product wraps.
         let (low, rest) = (self.low.get(), self.rest.get());
         let (fewer, more) = (u64::from(learnt), u64::from(raised(learnt, ceiling)));
         let allowed_sixteenths = if low * 4 < rest * 5 {
             u64::MAX
         } else if low * 2 < rest * 3 {
-            14
+            20
         } else if low * 4 < rest * 7 {
             4
         } else {

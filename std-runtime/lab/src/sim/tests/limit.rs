@@ -6,7 +6,7 @@ use super::*;
 const FOUND: LimitConfig = LimitConfig { ceiling: 200, ..LimitConfig::DEFAULT };
 /// Answers of the first seconds are not judged.
 const FROM_S: u64 = 10;
-const LENGTH_S: u64 = 30;
+const LENGTH_S: u64 = 40;
 /// What pulls at the limit: always more than any of them.
 const USERS: u32 = 300;
 
