@@ -89,7 +89,7 @@ impl Preset {
         let (floor, start, ceiling) = self.concurrency();
         let attempt_timeout = self.attempt_timeout();
         let kind = match self {
-            Self::Ancestor => LimitKind::Fixed,
+            Self::Ancestor | Self::Load => LimitKind::Fixed,
             Self::Bulk => LimitConfig::DEFAULT.kind,
             // A few a second among six places are too few to tell load from latency.
             Self::Polite => LimitConfig::AIMD.kind,
