@@ -115,6 +115,16 @@ fn the_gradient_settles_where_more_would_only_wait() {
 }
 
 #[test]
+fn the_gradient_follows_a_server_that_became_slower_for_good() {
+    let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
+    for work_ms in [20, 400, 5, 60] {
+        let seen = serve(&mut limit, 40_000, 10, Duration::from_millis(work_ms));
+        let is_near = seen[20_000..].iter().all(|(_, learnt)| (9..=17).contains(learnt));
+        assert!(is_near, "{:?} learnt at ten workers that take {work_ms} ms", seen.last());
+    }
+}
+
+#[test]
 fn the_gradient_stays_at_its_ceiling_while_nothing_waits() {
     let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
     let seen = serve(&mut limit, 20_000, 1_000, Duration::from_millis(20));

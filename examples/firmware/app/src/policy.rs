@@ -54,7 +54,7 @@ pub const fn gate() -> Gate {
             ceiling: Rate::per_second(100),
             ..AdaptiveRateConfig::DEFAULT
         }),
-        limit: LimitConfig { start: 2, floor: 1, ceiling: SOCKETS as u16, ..LimitConfig::DEFAULT },
+        limit: LimitConfig { start: 2, floor: 1, ceiling: SOCKETS as u16, ..LimitConfig::AIMD },
         budget: Some(RetryBudgetConfig::DEFAULT),
         attempt_timeout: Duration::from_secs(3),
         slow_after: Duration::from_secs(3),
