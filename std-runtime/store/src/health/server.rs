@@ -24,7 +24,7 @@ use super::{Figures, Health};
 /// Connections that are served at once.
 pub(super) const CONNECTIONS_MAX: usize = 16;
 /// How long one may take.
-const SECONDS_MAX: u64 = 5;
+pub(super) const SECONDS_MAX: u64 = 5;
 
 /// Serves the pages until it is dropped.
 #[derive(Debug)]

@@ -15,7 +15,10 @@ use tidegate::{
 };
 use tidegate_core::{Admission, Entropy, Gate, GateConfig, Instant, Outcome, RateControl, Try};
 
-use super::{Figures, Health, Server, WINDOW, server::CONNECTIONS_MAX};
+use super::{
+    Figures, Health, Server, WINDOW,
+    server::{CONNECTIONS_MAX, SECONDS_MAX},
+};
 
 fn figures() -> Figures {
     let upstream = Upstream::new(Gate::new(GateConfig::DEFAULT).expect("the default is valid"));
@@ -143,5 +146,5 @@ fn whoever_sends_nonsense_or_too_much_or_nothing_leaves_the_others_their_answers
     drop(silent);
     let started = Now::now();
     drop(server);
-    assert!(started.elapsed() < Duration::from_secs(1), "it ends at once");
+    assert!(started.elapsed() < Duration::from_secs(SECONDS_MAX / 2), "it waits for nobody's time to be over");
 }
