@@ -73,6 +73,9 @@ where
     }
 
     async fn exchange(&self, source: usize, request: Request, kept: Option<&Kept>) -> (Outcome, Answer) {
+        if self.routes.cache.is_none() {
+            return self.exchange_once(source, request).await;
+        }
         let asked = self.parts.upstream.clock().now();
         let kept = kept.filter(|kept| kept.can_be_confirmed());
         let conditional = kept.map_or_else(|| request.clone(), |kept| kept.condition(request.clone()));
@@ -84,6 +87,18 @@ where
         match kept {
             Some(kept) if response.status == 304 => self.unchanged(&request, asked, kept, &response),
             Some(_) | None => self.changed(&request, asked, response),
+        }
+    }
+
+    /// Without a cache nobody wants to know afterwards what was asked, so no copy of it is made.
+    async fn exchange_once(&self, source: usize, request: Request) -> (Outcome, Answer) {
+        match self.parts.transport.send(request).await {
+            Ok(response) => {
+                self.heed_quota(source, &response);
+                let (outcome, made) = judge(response, self.parts.expect);
+                (outcome, Answer::new(made))
+            }
+            Err(error) => (outcome_of(error), Answer::fault(Fault::Transport(error))),
         }
     }
 
