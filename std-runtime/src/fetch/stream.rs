@@ -71,10 +71,7 @@ where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    let (line, reports) = Line::begin(shared, deadline);
-    let (counts, run) = (Arc::clone(&line.counts), line.run);
-    let feeder = feed(line, Arc::clone(executor), tiles.zip(0..));
-    TileStream { reports, counts, run, _feeder: executor.spawn(feeder) }
+    begin(shared, executor, deadline, |line| feed(line, Arc::clone(executor), tiles.zip(0..)))
 }
 
 /// Tiles that are begun at their own times.
@@ -88,10 +85,26 @@ where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    let (line, reports) = Line::begin(shared, deadline);
-    let (counts, run) = (Arc::clone(&line.counts), line.run);
-    let feeder = feed_on_time(line, Arc::clone(executor), tiles.zip(0..));
-    TileStream { reports, counts, run, _feeder: executor.spawn(feeder) }
+    begin(shared, executor, deadline, |line| feed_on_time(line, Arc::clone(executor), tiles.zip(0..)))
+}
+
+fn begin<T, C, F>(
+    shared: &Arc<Shared<T, C>>,
+    executor: &Executor<'static>,
+    deadline: Instant,
+    feed: impl FnOnce(Line<T, C>) -> F,
+) -> TileStream
+where
+    F: Future<Output = ()> + Send + 'static,
+    T: Transport,
+    C: Clock<Sleep: Send> + Send + Sync + 'static,
+{
+    // A report takes the place of its body along, so that no more of them wait here than bodies may be held. With less room,
+    // whoever takes them is woken for each.
+    let (sender, reports) = channel::bounded(shared.slot_count);
+    let (counts, run) = (Arc::<Counts>::default(), shared.next_run());
+    let line = Line { shared: Arc::clone(shared), deadline, sender, counts: Arc::clone(&counts), run };
+    TileStream { reports, counts, run, _feeder: executor.spawn(feed(line)) }
 }
 
 /// What the tasks of a stream have in common.
@@ -121,14 +134,6 @@ where
     T: Transport,
     C: Clock<Sleep: Send> + Send + Sync + 'static,
 {
-    fn begin(shared: &Arc<Shared<T, C>>, deadline: Instant) -> (Self, channel::Receiver<(TileReport, Option<Slot>)>) {
-        // A report takes the place of its body along, so that no more of them wait here than bodies may be held. With less
-        // room, whoever takes them is woken for each.
-        let (sender, reports) = channel::bounded(shared.slot_count);
-        let run = shared.next_run();
-        (Self { shared: Arc::clone(shared), deadline, sender, counts: Arc::default(), run }, reports)
-    }
-
     /// Whether nothing is to be begun any more.
     fn has_ended(&self) -> bool {
         self.shared.stop.is_asked(Extent::Drain) || self.shared.parts.upstream.clock().now() >= self.deadline
