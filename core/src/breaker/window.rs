@@ -106,8 +106,8 @@ impl Window for CallWindow {
             self.slow_count = replace(&mut self.slow[half], bit, sample.slow, self.slow_count);
         }
         // Below 2 · 64.
-        let next = self.next + 1;
-        self.next = if next < self.size * 2 { next } else { self.size };
+        let next = self.next.wrapping_add(1);
+        self.next = if next < self.size << 1 { next } else { self.size };
     }
 
     fn counts(&mut self, _now: Instant) -> Counts {

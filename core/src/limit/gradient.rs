@@ -135,7 +135,7 @@ impl Evidence {
             self.low = Compact::of(mean);
             let rest = self.rest.get();
             if mean < rest {
-                self.rest = Compact::of(rest - (rest - mean) / 4);
+                self.rest = Compact::of(rest.saturating_sub((rest - mean) / 4));
             }
         } else {
             return self.judge(mean, learnt, ceiling);
@@ -157,8 +157,9 @@ impl Evidence {
         } else {
             0
         };
-        let steep = high.saturating_sub(low) * fewer * 16;
-        let is_carried = allowed_sixteenths == u64::MAX || steep < low * (more - fewer) * allowed_sixteenths;
+        let steep = high.saturating_sub(low).wrapping_mul(fewer * 16);
+        let is_carried = allowed_sixteenths == u64::MAX
+            || steep < low.wrapping_mul(more.saturating_sub(fewer)).wrapping_mul(allowed_sixteenths);
         let starting = self.trial.is_starting();
         self.trial = match (is_carried, allowed_sixteenths) {
             (true, _) if more > fewer => self.trial.next(),
@@ -232,7 +233,8 @@ impl Trial {
 /// Half as many more, at least one, at most the ceiling.
 const fn raised(learnt: u16, ceiling: u16) -> u16 {
     let more = if learnt < 2 { 1 } else { learnt / 2 };
-    if learnt + more > ceiling { ceiling } else { learnt + more }
+    let raised = learnt.saturating_add(more);
+    if raised > ceiling { ceiling } else { raised }
 }
 
 /// Latencies are added up in units of 2^12 ns, 4.1 µs …

@@ -238,9 +238,9 @@ impl ConcurrencyLimit {
         if bad == 0 && weight == 0 {
             return;
         }
-        let (good, bad) = (good + u8::from(weight == 0), bad + weight);
+        let (good, bad) = (good.saturating_add(u8::from(weight == 0)), bad.saturating_add(weight));
         let too_many = tolerated.is_reached(u32::from(bad), u32::from(ROUND));
-        let is_over = too_many || good + bad >= ROUND;
+        let is_over = too_many || good.saturating_add(bad) >= ROUND;
         (self.evidence.good, self.evidence.bad) = if is_over { (0, 0) } else { (good, bad) };
         if too_many {
             self.evidence.begin_again();
@@ -251,7 +251,7 @@ impl ConcurrencyLimit {
     /// AIMD: one more after as many successes as may be in flight, if at least half of the places are used.
     fn count_towards_one_more(&mut self, in_flight: u16) {
         if in_flight >= self.learnt - self.learnt / 2 {
-            self.evidence.gathered += 1;
+            self.evidence.gathered = self.evidence.gathered.wrapping_add(1);
             if self.evidence.gathered >= u32::from(self.learnt) {
                 self.evidence.gathered = 0;
                 self.raise(1);
