@@ -38,4 +38,11 @@ mod tests {
         assert!(Share::of(1, 1).is_reached(5, 5) && !Share::of(1, 1).is_reached(4, 5));
         assert!(!Share::of(1, 255).is_reached(0, 0), "nothing of nothing");
     }
+
+    #[test]
+    fn a_share_is_more_than_nothing_and_at_most_everything() {
+        let valid = |part, whole| Share::of(part, whole).is_valid();
+        assert!(valid(1, 1) && valid(1, 255) && valid(255, 255));
+        assert!(!valid(0, 0) && !valid(0, 1) && !valid(2, 1) && !valid(255, 254));
+    }
 }
