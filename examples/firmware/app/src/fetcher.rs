@@ -237,7 +237,7 @@ impl<T: Transport> Fetcher<T> {
         }
         let paused_until = self.shared.with(|turnstile| turnstile.gate().gate().paused_until());
         let mut memory = self.memory.borrow_mut();
-        if memory.lacks(paused_until.max(open_until)) {
+        if memory.lacks(now, paused_until.max(open_until)) {
             let snapshot = driver.control(|traced| traced.change(now, |gate| gate.snapshot(now)));
             memory.keep(paused_until.max(open_until), &snapshot);
         }

@@ -42,9 +42,9 @@ impl Memory {
         memory
     }
 
-    /// Whether a restriction until `until` would be forgotten.
-    pub fn lacks(&self, until: Instant) -> bool {
-        !self.is_absent && until > self.covered_until
+    /// Whether a restriction until `until` would be forgotten; one that has passed is none.
+    pub fn lacks(&self, now: Instant, until: Instant) -> bool {
+        !self.is_absent && until > now && until > self.covered_until
     }
 
     /// Writes what restricts the gate until `until`.
