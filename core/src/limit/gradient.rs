@@ -233,7 +233,7 @@ impl Trial {
 /// Half as many more, at least one, at most the ceiling.
 const fn raised(learnt: u16, ceiling: u16) -> u16 {
     let more = if learnt < 2 { 1 } else { learnt / 2 };
-    let raised = learnt.saturating_add(more);
+    let raised = learnt.wrapping_add(more);
     if raised > ceiling { ceiling } else { raised }
 }
 

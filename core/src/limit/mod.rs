@@ -238,9 +238,9 @@ impl ConcurrencyLimit {
         if bad == 0 && weight == 0 {
             return;
         }
-        let (good, bad) = (good.saturating_add(u8::from(weight == 0)), bad.saturating_add(weight));
+        let (good, bad) = (good.wrapping_add(u8::from(weight == 0)), bad.wrapping_add(weight));
         let too_many = tolerated.is_reached(u32::from(bad), u32::from(ROUND));
-        let is_over = too_many || good.saturating_add(bad) >= ROUND;
+        let is_over = too_many || good.wrapping_add(bad) >= ROUND;
         (self.evidence.good, self.evidence.bad) = if is_over { (0, 0) } else { (good, bad) };
         if too_many {
             self.evidence.begin_again();
