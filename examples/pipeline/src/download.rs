@@ -63,12 +63,8 @@ impl Sources {
             log_locations: false,
         };
         let watch = Arc::new(Health::start(Instant::ORIGIN, 2));
-        let routes = Routes {
-            mirrors: vec![source(second)?],
-            choice: Arc::new(Healthiest::of(2)),
-            watch,
-            ..Routes::default()
-        };
+        let routes =
+            Routes { mirrors: vec![source(second)?], choice: Arc::new(Healthiest::of(2)), watch, ..Routes::default() };
         Ok(Fetcher::routed(parts, routes, concurrency))
     }
 
