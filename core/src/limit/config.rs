@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::share::Share;
 
-/// How a [`ConcurrencyLimit`] behaves.
+/// How a [`ConcurrencyLimit`](super::ConcurrencyLimit) behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LimitKind {
@@ -22,7 +22,7 @@ pub enum LimitKind {
     },
 }
 
-/// Settings of a [`ConcurrencyLimit`].
+/// Settings of a [`ConcurrencyLimit`](super::ConcurrencyLimit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LimitConfig {
