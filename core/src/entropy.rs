@@ -68,6 +68,28 @@ mod tests {
     }
 
     #[test]
+    fn words_are_mixed_as_published() {
+        // By the same constants, outside of this code.
+        assert_eq!(Entropy::mix(0, 0, 0), Entropy(0x2382_75bc));
+        assert_eq!(Entropy::mix(1, 2, 3), Entropy(0x6ae5_15c1));
+        let derived = [(0, 0), (1, 0), (0xdead_beef, 0), (0xdead_beef, 0x9e37_79b9)].map(|(word, salt)| {
+            let Entropy(derived) = Entropy::new(word).derive(salt);
+            derived
+        });
+        assert_eq!(derived, [0, 0x6889_90c0, 0xe628_c683, 0xa7b7_6319]);
+    }
+
+    #[test]
+    fn up_to_scales_the_word_whatever_the_size_of_the_limit() {
+        let half = Entropy::new(1 << 31);
+        for (limit, expected) in
+            [(0, 0), (1, 1), (99, 50), (u64::from(u32::MAX), 1 << 31), ((6 << 32) + 9, (3 << 32) + 5)]
+        {
+            assert_eq!(half.up_to(limit), expected, "half of 0 to {limit}");
+        }
+    }
+
+    #[test]
     fn up_to_reaches_both_ends_and_never_exceeds_its_limit() {
         for limit in [0, 1, 2, 7, 1 << 20, u64::from(u32::MAX), 1 << 40, u64::MAX >> 1, u64::MAX] {
             assert_eq!(Entropy::new(0).up_to(limit), 0);

@@ -66,3 +66,20 @@ impl TicketKind {
 }
 
 const _: () = assert!(size_of::<Ticket>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_knows_whether_it_is_a_probe_and_whether_a_retry() {
+        for (retry, probe) in [(false, false), (true, false), (false, true), (true, true)] {
+            let kind = TicketKind::new(retry, probe);
+            let started = Instant::from_secs(5);
+            let ticket = Ticket { started, era: 0, gate: 0, rate_cuts: 0, limit_cuts: 0, generation: 0, kind };
+            assert_eq!((ticket.is_retry(), ticket.is_probe()), (retry, probe), "{kind:?}");
+            assert_eq!(ticket.age(Instant::from_secs(7)), Duration::from_secs(2));
+            assert_eq!(ticket.age(Instant::from_secs(4)), Duration::ZERO);
+        }
+    }
+}

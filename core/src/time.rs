@@ -251,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn instants_are_compared_subtracted_and_signed() {
+        let (early, late) = (Instant::from_nanos(3), Instant::from_nanos(10));
+        assert_eq!((late.since_ns(early), early.since_ns(late), early.since_ns(early)), (7, 0, 0));
+        assert_eq!([early.is_before(late), late.is_before(early), early.is_before(early)], [true, false, false]);
+        assert_eq!([early.max(late), late.max(early), early.min(late), late.min(early)], [late, late, early, early]);
+        for instant in [Instant::ORIGIN, early, late, Instant::MAX] {
+            assert_eq!(Instant::from_signed(instant.signed()), instant);
+        }
+        assert_eq!(late.signed(), 10);
+        assert_eq!([Instant::from_signed(-1), Instant::from_signed(i64::MIN)], [Instant::ORIGIN; 2]);
+    }
+
+    #[test]
     fn milliseconds_round_up_and_say_when_they_cannot_hold_a_span() {
         assert_eq!(Millis::round_up(Duration::from_nanos(1)), Some(Millis(1)));
         assert_eq!(Millis::round_up(Duration::from_millis(250)).map(Millis::ns), Some(250_000_000));
@@ -259,6 +272,10 @@ mod tests {
             Some(4_294_967_295_000_000)
         );
         assert_eq!(Millis::round_up(Duration::MAX), None);
+        let beyond = (u64::from(u32::MAX) + 7) * 1_000_000;
+        assert_eq!([0, 1, 2_000_000, beyond].map(Millis::from_ns_up), [0, 1, 2, u32::MAX].map(Millis));
+        assert_eq!([0, 1, 3, 4].map(|ms| Millis(ms).third_up()), [0, 1, 1, 2].map(Millis));
+        assert_eq!([Millis::ZERO, Millis(1)].map(Millis::is_zero), [true, false]);
     }
 
     #[test]
