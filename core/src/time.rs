@@ -322,6 +322,14 @@ mod tests {
     }
 
     #[test]
+    fn the_first_reading_of_ticks_is_taken_as_it_is_and_half_a_turn_ahead_is_late() {
+        let mut ticks = TickExtender::new();
+        assert_eq!(ticks.extend(0xffff_fff0), 0xffff_fff0);
+        assert_eq!(ticks.extend(0x7fff_fff0), 0xffff_fff0, "exactly half a turn");
+        assert_eq!(ticks.extend(0x7fff_ffef), 0x1_7fff_ffef, "one less than that");
+    }
+
+    #[test]
     fn the_tick_extender_survives_many_wraps() {
         let mut ticks = TickExtender::new();
         let mut truth = 0u64;

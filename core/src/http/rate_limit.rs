@@ -160,6 +160,12 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
+    #[test]
+    fn names_are_hashed_as_published() {
+        let hashes = ["\"\"", "\"a\"", "\"foobar\""].map(|text| name(&mut Cursor::new(text.as_bytes())));
+        assert_eq!(hashes, [0x811c_9dc5, 0xe40c_292c, 0xbf9c_f968].map(|hash| Some(Name(hash))));
+    }
+
     fn read(policies: &[&str], limits: &[&str]) -> Vec<(u32, u32, Option<u32>)> {
         let mut fields = RateLimit::new();
         policies.iter().for_each(|line| fields.policy_line(line.as_bytes()));
