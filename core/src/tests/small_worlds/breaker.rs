@@ -1,9 +1,14 @@
-//! The circuit breaker beside a list of the last calls.
+//! The circuit breaker beside a list of the last calls, or of the calls of the last stretch of time.
+
+use core::{fmt::Debug, hash::Hash};
 
 use super::*;
 use crate::{
     backoff::{BackoffConfig, Growth, Jitter},
-    breaker::{AfterClosing, BreakerConfig, BreakerState, CircuitBreaker, Counts, Pass, Rejected, Verdict},
+    breaker::{
+        AfterClosing, BreakerConfig, BreakerState, CallWindow, CircuitBreaker, Counts, Pass, PeriodWindow, Rejected,
+        Verdict, Window,
+    },
     share::Share,
 };
 
@@ -24,8 +29,8 @@ const VERDICTS: [Verdict; 4] = [Verdict::Success, Verdict::Failure, Verdict::Ans
 const SLOW_VERDICTS: [Verdict; 2] = [Verdict::Slow, Verdict::SlowFailure];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Small {
-    breaker: CircuitBreaker,
+struct Small<W> {
+    breaker: CircuitBreaker<W>,
     settings: Settings,
     now: u64,
     /// Passes that may still come back, and how many of them there may be.
@@ -33,33 +38,61 @@ struct Small {
     out_max: usize,
     /// When the leases of the present era's probes end, lost ones included.
     leases: Vec<u64>,
-    /// The calls of the present era that count, failed and slow, oldest first.
-    list: Vec<(bool, bool)>,
+    /// The calls of the present era that count, oldest first.
+    list: Vec<Call>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Call {
+    failed: bool,
+    slow: bool,
+    /// The tick at which it ended, where that matters.
+    ended: u64,
+}
+
+/// Which calls the oracle remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Memory {
+    /// The last ones.
+    Calls(usize),
+    /// Those that ended less than so many ticks ago. Below ten ticks that is exact: a tenth of the period, by which a window
+    /// may be off, is less than a tick then.
+    Ticks(u64),
 }
 
 /// What the oracle has to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Settings {
-    window: usize,
-    calls_min: usize,
+    memory: Memory,
+    calls_min: u32,
     failed: Share,
     slow: Option<Share>,
     probes: u8,
 }
 
-impl Small {
+impl Small<CallWindow> {
     fn new(config: BreakerConfig) -> Self {
-        let BreakerConfig { window, calls_min, failed, slow, probes, .. } = config;
-        Self {
-            breaker: CircuitBreaker::new(config).expect("valid settings"),
-            settings: Settings { window: window.into(), calls_min: calls_min.into(), failed, slow, probes },
-            now: 0,
-            out: Vec::new(),
-            // The smallest windows leave room for one more call at a time.
-            out_max: if window == 1 { 3 } else { 2 },
-            leases: Vec::new(),
-            list: Vec::new(),
-        }
+        let breaker = CircuitBreaker::new(config).expect("valid settings");
+        // The smallest windows leave room for one more call at a time.
+        let out_max = if config.window == 1 { 3 } else { 2 };
+        Self::with(breaker, config, Memory::Calls(config.window.into()), out_max)
+    }
+}
+
+impl Small<PeriodWindow> {
+    fn over_ticks(ticks: u32, config: BreakerConfig) -> Self {
+        assert!(ticks < 10, "{ticks} ticks: what is remembered is not exact");
+        let window = PeriodWindow::last(TICK * ticks).expect("a valid period");
+        let breaker = CircuitBreaker::over_period(window, config).expect("valid settings");
+        Self::with(breaker, config, Memory::Ticks(ticks.into()), 2)
+    }
+}
+
+impl<W: Window + Clone + PartialEq> Small<W> {
+    fn with(breaker: CircuitBreaker<W>, config: BreakerConfig, memory: Memory, out_max: usize) -> Self {
+        let BreakerConfig { calls_min, failed, slow, probes, .. } = config;
+        let settings = Settings { memory, calls_min: calls_min.into(), failed, slow, probes };
+        Self { breaker, settings, now: 0, out: Vec::new(), out_max, leases: Vec::new(), list: Vec::new() }
     }
 
     fn acquire(&mut self) -> Result<(), Broken> {
@@ -135,47 +168,67 @@ impl Small {
         }
     }
 
-    /// The window against the list, and the rule of opening against both.
+    /// The rule of opening against the list.
     fn settled_while_closed(&mut self, ramp: u16, verdict: Verdict) -> Result<(), Broken> {
-        let call = match verdict {
+        let outcome = match verdict {
             Verdict::Success => Some((false, false)),
             Verdict::Slow => Some((false, true)),
             Verdict::Failure => Some((true, false)),
             Verdict::SlowFailure => Some((true, true)),
             Verdict::Answered | Verdict::Neutral => None,
         };
-        if let Some(call) = call {
-            self.list.push(call);
-            if self.list.len() > self.settings.window {
-                self.list.remove(0);
-            }
+        if let Some((failed, slow)) = outcome {
+            let ended = match self.settings.memory {
+                Memory::Calls(_) => 0,
+                Memory::Ticks(_) => self.now,
+            };
+            self.list.push(Call { failed, slow, ended });
+            self.forget();
         }
-        let count = |which: fn(&(bool, bool)) -> bool| self.list.iter().filter(|call| which(call)).count();
-        let (calls, failed, slow) = (self.list.len(), count(|call| call.0), count(|call| call.1));
-        let share = |share: Share, part: usize| part * usize::from(share.whole) >= calls * usize::from(share.part);
+        let Counts { calls, failed, slow } = self.listed();
+        let share = |share: Share, part: u32| part * u32::from(share.whole) >= calls * u32::from(share.part);
         let bad = match verdict {
             Verdict::Failure | Verdict::SlowFailure => true,
             Verdict::Slow => self.settings.slow.is_some(),
             Verdict::Success | Verdict::Answered | Verdict::Neutral => false,
         };
-        // On the ramp after an outage, fewer calls are enough, but at least four of them.
-        let enough = if ramp == u16::MAX { self.settings.calls_min } else { self.settings.calls_min.min(4) };
+        // On the ramp after an outage, as many calls are enough as it lets through at once, but at least four of them.
+        let enough = self.settings.calls_min.min(u32::from(ramp).max(4));
         let reached = share(self.settings.failed, failed) || self.settings.slow.is_some_and(|limit| share(limit, slow));
         let must_open = bad && calls >= enough && reached;
         let open = matches!(self.breaker.state(), BreakerState::Open { .. });
         let list = &self.list;
         require(open == must_open, || format!("{:?} with the last calls {list:?}", self.breaker.state()))?;
-        let counts = self.breaker.counts(at(self.now));
-        let expected = Counts { calls: calls as u32, failed: failed as u32, slow: slow as u32 };
-        require(counts == expected, || format!("{counts:?}, but the list has {expected:?}"))?;
         if open {
             self.list.clear();
         }
         Ok(())
     }
+
+    /// What is too many or too old leaves the list.
+    fn forget(&mut self) {
+        match self.settings.memory {
+            Memory::Calls(size) => drop(self.list.drain(..self.list.len().saturating_sub(size))),
+            Memory::Ticks(ticks) => self.list.retain(|call| self.now - call.ended < ticks),
+        }
+    }
+
+    fn listed(&self) -> Counts {
+        let count = |which: fn(&&Call) -> bool| self.list.iter().filter(which).count() as u32;
+        Counts { calls: count(|_| true), failed: count(|call| call.failed), slow: count(|call| call.slow) }
+    }
+
+    /// Whether one more call may end without leaving the world: a window over time holds any number of them.
+    fn has_room(&self) -> bool {
+        match self.settings.memory {
+            Memory::Calls(_) => true,
+            // More than it takes to open: also what is judged for the second time.
+            Memory::Ticks(_) => self.list.len() + self.out.len() <= self.settings.calls_min as usize + 1,
+        }
+    }
 }
 
-impl World for Small {
+impl<W: Window + Clone + PartialEq + Hash + Debug> World for Small<W> {
     type Move = Move;
 
     fn moves(&self) -> Vec<Move> {
@@ -187,7 +240,7 @@ impl World for Small {
         if self.now < HORIZON {
             moves.push(Move::Tick);
         }
-        if self.out.len() < self.out_max {
+        if self.out.len() < self.out_max && self.has_room() {
             moves.push(Move::Acquire);
         }
         for index in 0..self.out.len() {
@@ -206,6 +259,7 @@ impl World for Small {
         match step {
             Move::Tick => {
                 self.now += 1;
+                self.forget();
                 Ok(())
             }
             Move::Acquire => self.acquire(),
@@ -221,11 +275,15 @@ impl World for Small {
         let running = self.leases.iter().filter(|end| **end > self.now).count();
         let probes = usize::from(self.settings.probes);
         require(running <= probes, || format!("{running} probes out of {probes} that may be"))?;
+        if matches!(self.breaker.state(), BreakerState::Closed { .. }) {
+            let (counts, listed) = (self.breaker.clone().counts(at(self.now)), self.listed());
+            require(counts == listed, || format!("{counts:?}, but the list has {listed:?}"))?;
+        }
         self.recovers()
     }
 }
 
-impl Small {
+impl<W: Window + Clone> Small<W> {
     /// Time and success lead to closed, whatever came before.
     fn recovers(&self) -> Result<(), Broken> {
         let mut breaker = self.breaker.clone();
@@ -273,4 +331,27 @@ fn every_state_of_small_breakers_that_judge_slowness_or_ramp_up() {
     let config = BreakerConfig { window: 5, calls_min: 5, failed: Share::of(1, 2), after_closing: ramp, ..config() };
     let states = explore(Small::new(config));
     assert!(states > 1_000, "{config:?} has only {states} states: they cannot show anything");
+}
+
+#[test]
+fn every_state_of_small_breakers_over_a_period() {
+    for (ticks, calls_min, failed) in [(1, 1, Share::of(1, 1)), (2, 2, Share::of(1, 2)), (5, 2, Share::of(2, 3))] {
+        for (probes, successes) in [(1, 1), (2, 2)] {
+            let config = BreakerConfig { calls_min, failed, probes, successes, ..config() };
+            let states = explore(Small::over_ticks(ticks, config));
+            assert!(states > 1_000, "{config:?} has only {states} states: they cannot show anything");
+        }
+    }
+}
+
+#[test]
+fn every_state_of_small_breakers_over_a_period_that_judge_slowness_or_ramp_up() {
+    let (slow, ramp) = (Some(Share::of(1, 2)), AfterClosing::Ramp);
+    for config in [
+        BreakerConfig { calls_min: 1, failed: Share::of(1, 1), slow, ..config() },
+        BreakerConfig { calls_min: 5, failed: Share::of(1, 2), after_closing: ramp, ..config() },
+    ] {
+        let states = explore(Small::over_ticks(2, config));
+        assert!(states > 1_000, "{config:?} has only {states} states: they cannot show anything");
+    }
 }
