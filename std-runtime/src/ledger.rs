@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::fetch::{BARRED, Fault, TileOutcome, TileReport};
+use crate::fetch::{BARRED, Fault, TileOutcome, TileReport, USAGE_POLICY};
 
 /// Counts of tiles and attempts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,6 +126,12 @@ impl Ledger {
     #[must_use]
     pub fn was_barred(&self) -> bool {
         self.failed_by_kind.contains_key(BARRED)
+    }
+
+    /// Whether something would have gone to a server whose usage policy forbids it.
+    #[must_use]
+    pub fn met_a_usage_policy(&self) -> bool {
+        self.faults_by_kind.contains_key(USAGE_POLICY)
     }
 
     /// Tiles of which something is known.

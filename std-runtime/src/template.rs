@@ -17,7 +17,7 @@
 //! Further placeholders ([`Placeholder`]) can be added by whoever knows another scheme.
 
 mod error;
-mod host;
+pub(crate) mod host;
 
 use std::fmt::{self, Write};
 
@@ -48,7 +48,8 @@ use crate::transport::request::parse_url;
 #[derive(Clone)]
 pub struct UrlTemplate {
     parts: Vec<Part>,
-    host: String,
+    /// Every host that some tile may be asked of. Never empty.
+    hosts: Vec<String>,
     /// What may be printed.
     shown: String,
     ratio: &'static str,
@@ -113,17 +114,37 @@ impl UrlTemplate {
                 .chain(host_parts)
                 .chain(path_parts)
                 .collect(),
-            host: String::new(),
+            hosts: Vec::new(),
             shown: shown(scheme, authority, &path),
             ratio: "",
         };
-        // What the transport will read is read here already, with the first of each choice.
-        let mut sample = String::new();
-        template.expand(TileId::WORLD, &mut sample);
-        let uri = parse_url(sample).map_err(|_| TemplateError::Host)?;
-        template.host = bare_host(uri.host().unwrap_or_default());
-        // `http://[:2@]/` gets as far as this.
-        if template.host.is_empty() { Err(TemplateError::Host) } else { Ok(template) }
+        template.hosts = template.all_hosts()?;
+        Ok(template)
+    }
+
+    /// The hosts of all choices together. What the transport will read is read here already.
+    fn all_hosts(&self) -> Result<Vec<String>, TemplateError> {
+        let lengths = self.parts.iter().filter_map(|part| match part {
+            Part::Pick(choices) => Some(choices.len()),
+            _ => None,
+        });
+        // The choices of a tile repeat with the least common multiple of how many there are of each.
+        let period = lengths.fold(1_usize, |period, length| period.saturating_mul(length / gcd(period, length)));
+        let (mut hosts, mut sample) = (Vec::new(), String::new());
+        for place in 0..u32::try_from(period).unwrap_or(u32::MAX).min(HOSTS_SEEN_MAX) {
+            let tile = TileId::new(30, place, 0).map_err(|_| TemplateError::Host)?;
+            self.expand(tile, &mut sample);
+            let uri = parse_url(std::mem::take(&mut sample)).map_err(|_| TemplateError::Host)?;
+            let host = bare_host(uri.host().unwrap_or_default());
+            // `http://[:2@]/` gets as far as this.
+            if host.is_empty() {
+                return Err(TemplateError::Host);
+            }
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        Ok(hosts)
     }
 
     /// Has `{r}` ask for tiles of twice the resolution.
@@ -157,16 +178,21 @@ impl UrlTemplate {
     /// The host, in lower case, without port and brackets; of several the first.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.hosts.first().map_or("", String::as_str)
     }
 
-    /// True unless the host is this machine or one of a private network: loopback, private, link-local and shared
+    /// Every host that tiles are asked of, the first one first.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(String::as_str)
+    }
+
+    /// True unless every host is this machine or one of a private network: loopback, private, link-local and shared
     /// addresses, `localhost`, `.local`, `.internal`, `.home.arpa`, and names without a dot.
     ///
     /// It says what the name looks like; nothing is looked up.
     #[must_use]
     pub fn is_public_host(&self) -> bool {
-        host::is_public(&self.host)
+        self.hosts().any(host::is_public)
     }
 
     /// The extension of the tiles' names, where the last part of the path has one: `png` of `/{z}/{x}/{y}.png?key=…`.
@@ -185,10 +211,10 @@ impl UrlTemplate {
         (!extension.is_empty() && extension.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(extension)
     }
 
-    /// True for the tile servers of the OpenStreetMap Foundation, whose policy forbids bulk use.
+    /// The first host that is one of the tile servers of the OpenStreetMap Foundation, whose policy forbids bulk use.
     #[must_use]
-    pub fn is_openstreetmap(&self) -> bool {
-        host::is_openstreetmap(&self.host)
+    pub fn openstreetmap(&self) -> Option<&str> {
+        self.hosts().find(|host| host::is_openstreetmap(host))
     }
 }
 
@@ -304,6 +330,13 @@ fn quadkey(tile: TileId, url: &mut String) {
     // Writing to a string cannot fail.
     let _ = write!(url, "{}", tile.show_quadkey());
 }
+
+fn gcd(one: usize, other: usize) -> usize {
+    if other == 0 { one } else { gcd(other, one % other) }
+}
+
+/// More hosts than anybody names. Of a template with more, the transport still sees each.
+const HOSTS_SEEN_MAX: u32 = 1_024;
 
 /// The choice of a tile. Column and row together are below 2^31.
 fn pick(choices: &[String], tile: TileId) -> &str {

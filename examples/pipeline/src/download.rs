@@ -5,7 +5,7 @@ use std::{error::Error, sync::Arc};
 use smol::{Executor, channel::Sender};
 use tidegate::{
     clock::{Chance, SystemClock},
-    config::{Overrides, Preset, Settings},
+    config::{Preset, Settings},
     fetch::{Fetched, Fetcher, Mirror, Parts, Routes, TileOutcome},
     ledger::Ledger,
     template::UrlTemplate,
@@ -39,8 +39,7 @@ impl Sources {
 
     /// A fetcher of both, with the settings for bulk work.
     pub(crate) fn fetcher(&self) -> Result<Fetcher<HttpTransport>, Box<dyn Error>> {
-        let nothing = Overrides::default();
-        let settings = Settings::layered(Preset::Bulk, &nothing, &nothing);
+        let settings = Settings::layered(Preset::Bulk, &[]);
         let concurrency = settings.max_concurrency.value;
         let clock = SystemClock::start();
         let source = |mock: &Mock| -> Result<_, Box<dyn Error>> {

@@ -1,22 +1,28 @@
 //! What can be given on the command line, and which subcommand it goes to.
 
-use std::{ffi::OsString, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind, parser::ValueSource,
 };
-use tidegate::config::{
-    CONCURRENCY_MAX, Origin, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN, parse_count,
-    parse_duration,
+use tidegate::{
+    config::{
+        CONCURRENCY_MAX, Origin, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN, parse_count,
+        parse_duration,
+    },
+    fetch::MIRRORS_MAX,
+    template::UrlTemplate,
 };
 use tidegate_core::rate::Rate;
-use tidegate_store::Metadata;
+use tidegate_store::{Metadata, scheme};
 
 use crate::{
     bench,
     connection::ConnectionArgs,
     exit::{Exit, Fatal, HELP},
-    fetch, log, mock,
+    fetch, guard,
+    hosts::Hosts,
+    log, mock,
     output::{Output, Painted},
     replay,
     scheme::{Scheme, SchemeArgs},
@@ -98,7 +104,7 @@ pub(crate) struct SourceArgs {
     /// server where absent [env: TILE_BASE_URL]
     #[arg(long, visible_alias = "url", value_name = "URL")]
     pub(crate) url_template: Option<String>,
-    /// A further source of the same tiles, with a gate of its own and the same settings; may be given up to 15 times. The
+    /// A further source of the same tiles, asked in the same way, with a gate of its own; may be given up to 15 times. The
     /// healthiest goes first. Limit and breaker are shown of --url-template's host
     #[arg(long = "mirror", value_name = "URL")]
     pub(crate) mirrors: Vec<String>,
@@ -108,6 +114,10 @@ pub(crate) struct SourceArgs {
     pub(crate) hedge: bool,
     #[command(flatten)]
     pub(crate) scheme: SchemeArgs,
+    /// Rules for hosts, sources and mirrors alike, as TOML: [hosts."tiles.example.org"] (or "*.example.org", or "*") with preset,
+    /// rate, max-concurrency, timeout and headers. Flags and the environment win over them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Settings that belong together; see --print-config. Where absent, fetch and replay are polite to public hosts, and bulk
     /// elsewhere
     #[arg(long, value_enum)]
@@ -172,14 +182,22 @@ impl From<PresetArg> for Preset {
     }
 }
 
-impl SourceArgs {
-    /// The settings in force: flags over the environment over the preset.
-    pub(crate) fn settings(&self, preset: Preset) -> Result<Settings, Fatal> {
-        self.described(preset).map(|(settings, _metadata)| settings)
-    }
+/// Every source with its settings, and what else is known of them.
+pub(crate) struct Sources {
+    /// Those of the first source; how often a tile is tried is the same at all.
+    pub(crate) settings: Settings,
+    /// The further sources, each with settings of its own.
+    pub(crate) mirrors: Vec<(UrlTemplate, Settings)>,
+    /// What the first source says about its tiles.
+    pub(crate) metadata: Metadata,
+    /// The rules for hosts.
+    pub(crate) hosts: Hosts,
+}
 
-    /// The settings in force, and what the source says about its tiles. A TileJSON document is asked for here.
-    pub(crate) fn described(&self, preset: Preset) -> Result<(Settings, Metadata), Fatal> {
+impl SourceArgs {
+    /// The sources with the settings in force: flags over the environment over the rules of each host over the preset. A
+    /// TileJSON document is asked for here.
+    pub(crate) fn sources(&self, command: Preset) -> Result<Sources, Fatal> {
         let environment = Overrides::from_environment(variable).map_err(Fatal::usage)?;
         let flags = Overrides {
             max_concurrency: self.max_concurrency,
@@ -188,55 +206,107 @@ impl SourceArgs {
             rate: self.rate,
             url: self.url_template.clone(),
         };
-        let preset = self.preset_or(preset)?;
-        let layered = |preset| Settings::layered(preset, &environment, &flags);
-        let (url, metadata) = self.resolved(&layered(preset))?;
-        let preset = match &url {
-            Some(url) if self.preset.is_none() && preset == Preset::Bulk && source::is_public(url) => Preset::Polite,
-            Some(_) | None => preset,
-        };
-        let mut settings = layered(preset);
+        let hosts = Hosts::read(self.config.as_deref())?;
+        let given = Given { args: self, hosts: &hosts, environment: &environment, flags: &flags, command };
+        let (url, metadata) = self.resolved(&given)?;
+        // What cannot be read is refused with its reason when it is used.
+        let template = url.as_deref().and_then(|url| scheme::template(url).ok());
+        let mut settings = given.settings(template.as_ref())?;
         settings.url.value = url;
-        // An attempt that is admitted has a connection to go by; one that waits for it would look like a slow server.
-        let connections = self.connection.max_connections() / self.connections_each();
-        settings.max_concurrency.value = settings.max_concurrency.value.min(connections.max(1));
-        Ok((settings, metadata))
-    }
-
-    /// The preset that was asked for, or the command's own.
-    fn preset_or(&self, preset: Preset) -> Result<Preset, Fatal> {
-        match (self.preset.map_or(preset, Preset::from), self.adaptive) {
-            (Preset::Ancestor, true) if self.preset.is_some() => Err(Fatal::usage(
-                "--adaptive: the preset ancestor is fixed; leave --preset out, or give bulk or polite",
-            )),
-            (Preset::Ancestor, true) => Ok(Preset::Bulk),
-            (preset, _) => Ok(preset),
-        }
+        let mirrors = self.mirror_templates()?.into_iter();
+        let mirrors = mirrors.map(|template| {
+            let settings = given.settings(Some(&template))?;
+            Ok((template, settings))
+        });
+        let mirrors = mirrors.collect::<Result<Vec<_>, Fatal>>()?;
+        Ok(Sources { settings, mirrors, metadata, hosts })
     }
 
     /// The URL template of the source, and what it says about its tiles.
-    fn resolved(&self, settings: &Settings) -> Result<(Option<String>, Metadata), Fatal> {
-        match (&settings.url.value, self.scheme.scheme) {
+    fn resolved(&self, given: &Given<'_>) -> Result<(Option<String>, Metadata), Fatal> {
+        let url = given.flags.url.as_ref().or(given.environment.url.as_ref());
+        match (url, self.scheme.scheme) {
             (None, Scheme::Xyz) => Ok((None, Metadata::default())),
             (None, _) => {
                 Err(Fatal::usage("--scheme: the embedded server is asked by xyz; give a --url-template as well"))
             }
             (Some(url), Scheme::Tilejson) => {
-                let document = source::tilejson(self, settings, url)?;
+                let template = scheme::template(url).ok();
+                let timeout = given.settings(template.as_ref())?.timeout.value;
+                let document = source::tilejson(self, given.hosts, timeout, url)?;
                 Ok((document.templates.into_iter().next(), document.metadata))
             }
             (Some(url), _) => Ok((Some(self.scheme.template(url)?), Metadata::default())),
         }
     }
 
+    /// Where tiles are at the further sources, which are asked in the same way as the first.
+    fn mirror_templates(&self) -> Result<Vec<UrlTemplate>, Fatal> {
+        if self.mirrors.len() > MIRRORS_MAX {
+            let count = self.mirrors.len();
+            return Err(Fatal::usage(format!("--mirror: given {count} times; give it at most {MIRRORS_MAX} times")));
+        }
+        let mirror = |url: &String| {
+            let url = self.scheme.template(url)?;
+            let template = scheme::template(&url).map_err(|error| Fatal::usage(format!("--mirror: {error}")))?;
+            guard::bulk_is_allowed("--mirror", &template)?;
+            Ok(template)
+        };
+        self.mirrors.iter().map(mirror).collect()
+    }
+
     /// How many connections an attempt may need: another one where it is hedged.
     pub(crate) const fn connections_each(&self) -> u16 {
         if self.hedge { 2 } else { 1 }
     }
+}
 
-    /// Whether the preset was asked for.
-    pub(crate) const fn preset_origin(&self) -> Origin {
-        if self.preset.is_some() { Origin::Flag } else { Origin::Preset }
+/// What settings are made of.
+struct Given<'a> {
+    args: &'a SourceArgs,
+    hosts: &'a Hosts,
+    environment: &'a Overrides,
+    flags: &'a Overrides,
+    /// The preset of the command.
+    command: Preset,
+}
+
+impl Given<'_> {
+    /// The settings of a source.
+    fn settings(&self, template: Option<&UrlTemplate>) -> Result<Settings, Fatal> {
+        let rule = template.map(|template| self.hosts.rule(template.host())).unwrap_or_default();
+        let (preset, origin) = match (self.args.preset, rule.preset) {
+            (Some(preset), _) => (preset.into(), Origin::Flag),
+            (None, Some(preset)) => (preset.into(), Origin::File),
+            (None, None) => (self.command, Origin::Preset),
+        };
+        let is_fixed = matches!(preset, Preset::Ancestor | Preset::Load);
+        let preset = match origin {
+            Origin::Preset if self.args.adaptive && is_fixed => Preset::Bulk,
+            _ if self.args.adaptive && is_fixed => {
+                let (name, origin) = (preset.name(), origin.name());
+                return Err(Fatal::usage(format!(
+                    "--adaptive: the preset {name} ({origin}) is fixed; leave it out, or give bulk or polite"
+                )));
+            }
+            _ => preset,
+        };
+        let is_public = template.is_some_and(UrlTemplate::is_public_host);
+        let preset =
+            if origin == Origin::Preset && preset == Preset::Bulk && is_public { Preset::Polite } else { preset };
+        let layers =
+            [(Origin::Flag, self.flags), (Origin::Environment, self.environment), (Origin::File, &rule.overrides)];
+        let mut settings = Settings::layered(preset, &layers);
+        settings.preset.origin = origin;
+        if self.args.adaptive && settings.rate.origin == Origin::File {
+            return Err(Fatal::usage(
+                "--adaptive: the file of --config has a fixed rate for this host; leave out one of the two",
+            ));
+        }
+        // An attempt that is admitted has a connection to go by; one that waits for it would look like a slow server.
+        let connections = self.args.connection.max_connections() / self.args.connections_each();
+        settings.max_concurrency.value = settings.max_concurrency.value.min(connections.max(1));
+        Ok(settings)
     }
 }
 
@@ -336,7 +406,7 @@ fn duration(value: &str, least: Duration, most: Duration) -> Result<Duration, St
 }
 
 /// `50/s`, `600/m`, `5000/h`; a bare number is per second.
-fn rate(value: &str) -> Result<Rate, String> {
+pub(crate) fn rate(value: &str) -> Result<Rate, String> {
     let (number, unit) = value.split_once('/').unwrap_or((value, "s"));
     let period = match unit.trim() {
         "s" => Duration::from_secs(1),

@@ -20,7 +20,6 @@ use crate::{
     args::{OutputFormat, SourceArgs},
     cache::CacheArgs,
     exit::{Exit, Fatal},
-    guard,
     output::Output,
     print_config,
     progress::{Progress, each},
@@ -61,13 +60,13 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     let mut flags = args.source.clone();
     // A schedule sets its own pace; the gate is not to know of it.
     let rate = if args.schedule.is_given() { flags.rate.take() } else { None };
-    let settings = flags.settings(if rate.is_some() { Preset::Load } else { Preset::Ancestor })?;
+    let sources = flags.sources(if rate.is_some() { Preset::Load } else { Preset::Ancestor })?;
     if flags.print_config {
-        return print_config::print(&settings, &flags, Some(&args.cache), output);
+        return print_config::print(&sources, &flags, Some(&args.cache), output);
     }
     let reports = args.reports.iter().map(|path| Ok((path, form_of(path)?))).collect::<Result<Vec<_>, Fatal>>()?;
-    let place = Source::place(&settings)?;
-    guard::bulk_is_allowed("bench", &place.template)?;
+    let place = Source::place("bench", &sources)?;
+    let settings = sources.settings;
     let source = Source::open(&flags, &args.cache, &settings, place)?;
     let which = args.which.open(source.seed)?;
     let traffic = args.schedule.traffic(rate, source.seed);

@@ -126,7 +126,8 @@ impl CacheArgs {
     pub(crate) fn open(&self, http: &HttpConfig, now: Instant) -> Result<Option<(Arc<TileCache>, Caching)>, Fatal> {
         let Some(folder) = &self.cache else { return Ok(None) };
         let agent = ("user-agent".to_owned(), http.user_agent.clone());
-        let request_headers = http.headers.iter().cloned().chain([agent]).collect();
+        let of_hosts = http.host_headers.iter().flat_map(|rule| &rule.headers);
+        let request_headers = http.headers.iter().chain(of_hosts).cloned().chain([agent]).collect();
         let config = CacheConfig { bytes_max: self.bytes_max(), request_headers, ..CacheConfig::DEFAULT };
         let cache = TileCache::open(folder, config, now, SystemTime::now()).map_err(|error| match error {
             CacheError::Foreign { .. } => Fatal::usage(format!("--cache: {error}")),

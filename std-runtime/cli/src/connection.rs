@@ -11,6 +11,7 @@ use tidegate::transport::{
 use crate::{
     args::{concurrency, idle, timeout},
     exit::Fatal,
+    hosts::Hosts,
     print_config::{Row, given},
 };
 
@@ -52,11 +53,17 @@ impl ConnectionArgs {
         self.max_connections.unwrap_or(HttpConfig::default().max_connections as u16)
     }
 
-    /// The settings of a client for so many attempts at once, each of which has so much time.
+    /// The settings of a client for so many attempts at once, each of which has so much time, with the headers that hosts
+    /// want.
     ///
     /// # Errors
     /// Where a flag cannot be used; the message names it.
-    pub(crate) fn http_config(&self, concurrency: u16, attempt_timeout: Duration) -> Result<HttpConfig, Fatal> {
+    pub(crate) fn http_config(
+        &self,
+        concurrency: u16,
+        attempt_timeout: Duration,
+        hosts: &Hosts,
+    ) -> Result<HttpConfig, Fatal> {
         let default = HttpConfig::default();
         let config = HttpConfig {
             // A connection for each attempt that may be in flight is enough, and never more than asked for.
@@ -71,6 +78,8 @@ impl ConnectionArgs {
             roots: self.cacert.as_ref().map_or(Ok(Roots::Bundled), roots)?,
             user_agent: self.user_agent.clone().unwrap_or(default.user_agent),
             headers: self.headers.iter().map(|header| split_header(header)).collect::<Result<_, _>>()?,
+            host_headers: hosts.headers(),
+            spare_openstreetmap: true,
             // The attempt's own clock runs out first, and says so.
             read_timeout: default.read_timeout.max(attempt_timeout),
             ..default
@@ -83,8 +92,8 @@ impl ConnectionArgs {
     ///
     /// # Errors
     /// As [`ConnectionArgs::http_config`].
-    pub(crate) fn rows(&self, concurrency: u16, attempt_timeout: Duration) -> Result<Vec<Row>, Fatal> {
-        let config = self.http_config(concurrency, attempt_timeout)?;
+    pub(crate) fn rows(&self, concurrency: u16, attempt_timeout: Duration, hosts: &Hosts) -> Result<Vec<Row>, Fatal> {
+        let config = self.http_config(concurrency, attempt_timeout, hosts)?;
         let headers: Vec<&str> = config.headers.iter().map(|(name, _)| name.as_str()).collect();
         let headers = if headers.is_empty() { "none".to_owned() } else { headers.join(", ") };
         let proxy = match config.proxy {
@@ -163,12 +172,12 @@ mod tests {
 
     fn config(flags: &[&str]) -> Result<HttpConfig, String> {
         let alone = Alone::try_parse_from([&["x"], flags].concat()).map_err(|error| error.to_string())?;
-        alone.connection.http_config(50, Duration::from_secs(10)).map_err(|fatal| fatal.to_string())
+        alone.connection.http_config(50, Duration::from_secs(10), &Hosts::default()).map_err(|fatal| fatal.to_string())
     }
 
     #[test]
     fn what_is_not_given_is_as_the_library_has_it_and_as_the_help_says() {
-        let default = HttpConfig { max_connections: 50, ..HttpConfig::default() };
+        let default = HttpConfig { max_connections: 50, spare_openstreetmap: true, ..HttpConfig::default() };
         assert_eq!(config(&[]), Ok(default));
         let help = Alone::command().render_long_help().to_string();
         let HttpConfig { max_connections, max_idle_connections, max_idle_age, .. } = HttpConfig::default();
@@ -190,6 +199,7 @@ mod tests {
                 user_agent: "a/1".to_owned(),
                 proxy: Proxy::Url("socks5h://a:b@p:1".to_owned()),
                 headers: vec![("X-Key".to_owned(), "a: b".to_owned())],
+                spare_openstreetmap: true,
                 ..HttpConfig::default()
             })
         );

@@ -13,10 +13,10 @@ use tidegate_core::TileId;
 use tidegate_store::area::Tiles;
 
 use crate::{
-    args::{OutputFormat, SourceArgs},
+    args::{OutputFormat, SourceArgs, Sources},
     cache::CacheArgs,
     exit::{Exit, Fatal},
-    guard, interrupt,
+    interrupt,
     letters::{GO_ON, LetterArgs, letter},
     memory::MemoryArgs,
     output::Output,
@@ -56,9 +56,9 @@ pub(crate) struct FetchArgs {
 /// Fetches the area and prints what came of it.
 pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
     args.cache.check(&args.source)?;
-    let (settings, metadata) = args.source.described(Preset::Bulk)?;
+    let sources = args.source.sources(Preset::Bulk)?;
     if args.source.print_config {
-        return print_config::print(&settings, &args.source, Some(&args.cache), output);
+        return print_config::print(&sources, &args.source, Some(&args.cache), output);
     }
     let area = args.area.area()?;
     let wanted = area.count();
@@ -66,8 +66,8 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         let named = output.has_terminal() || args.source.log_locations;
         output.message(&format!("{}: {wanted} tiles", args.area.echo(named)));
     }
-    let place = Source::place(&settings)?;
-    guard::bulk_is_allowed("fetch", &place.template)?;
+    let place = Source::place("fetch", &sources)?;
+    let Sources { settings, metadata, .. } = sources;
     if args.dry_run {
         if args.sample == 0 {
             return dry_run::print(&area, None, args.output_format, output);

@@ -7,14 +7,18 @@ use crate::exit::Fatal;
 /// Refuses bulk work on the servers of OpenStreetMap: their policy forbids it since it takes the map away from people who look
 /// at it.
 pub(crate) fn bulk_is_allowed(command: &str, template: &UrlTemplate) -> Result<(), Fatal> {
-    if !template.is_openstreetmap() {
-        return Ok(());
-    }
-    Err(Fatal::policy(format!(
-        "tidegate {command} is not for {}: the OpenStreetMap tile usage policy forbids bulk downloads and load tests \
-         (https://operations.osmfoundation.org/policies/tiles/).\n\
-         Instead: leave out --url-template to use the embedded server, run a tile server of your own, or ask a provider \
-         that allows it.",
-        template.host()
-    )))
+    template.openstreetmap().map_or(Ok(()), |host| Err(refused(command, host)))
 }
+
+/// The refusal, with its reason and the way out.
+pub(crate) fn refused(command: &str, host: &str) -> Fatal {
+    Fatal::policy(format!(
+        "tidegate {command} is not for {host}: {REASON}.\n\
+         Instead: leave out --url-template to use the embedded server, run a tile server of your own, or ask a provider \
+         that allows it."
+    ))
+}
+
+/// Why.
+pub(crate) const REASON: &str = "the OpenStreetMap tile usage policy forbids bulk downloads and load tests \
+     (https://operations.osmfoundation.org/policies/tiles/)";

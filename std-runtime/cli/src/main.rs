@@ -7,6 +7,7 @@ mod connection;
 mod exit;
 mod fetch;
 mod guard;
+mod hosts;
 mod interrupt;
 mod letters;
 mod log;

@@ -2,31 +2,37 @@
 
 use std::time::Duration;
 
-use tidegate::config::{Origin, Settings};
+use tidegate::{
+    config::{Origin, Settings},
+    template::UrlTemplate,
+};
 use tidegate_core::{RateControl, backoff::BackoffConfig, breaker::BreakerMode, rate::Rate};
 
 use crate::{
-    args::SourceArgs,
+    args::{SourceArgs, Sources},
     cache::CacheArgs,
     exit::{Exit, Fatal},
+    hosts::Hosts,
     output::Output,
-    source::{mirrors, url_template},
+    source::url_template,
 };
 
 /// Prints every setting in force; those of a cache where the command can have one.
 pub(crate) fn print(
-    settings: &Settings,
+    sources: &Sources,
     args: &SourceArgs,
     cache: Option<&CacheArgs>,
     output: &mut Output,
 ) -> Result<Exit, Fatal> {
+    let Sources { settings, mirrors, hosts, .. } = sources;
     let url = match url_template(settings)? {
         Some(template) => template.to_string(),
         None => "the embedded tile server, on a free port".to_owned(),
     };
-    let mut rows = of_preset(settings, args.preset_origin(), &url);
-    rows.extend(of_run(args)?);
-    rows.extend(args.connection.rows(settings.max_concurrency.value, settings.timeout.value)?);
+    let mut rows = of_preset(settings, &url);
+    rows.extend(of_mirrors(mirrors));
+    rows.extend(of_run(args, hosts));
+    rows.extend(args.connection.rows(settings.max_concurrency.value, settings.timeout.value, hosts)?);
     rows.extend(cache.iter().flat_map(|cache| cache.rows()));
     rows.iter().try_for_each(|row| output.result(&row.line())).map_err(Fatal::local)?;
     Ok(Exit::Complete)
@@ -54,17 +60,31 @@ pub(crate) const fn given(is_given: bool) -> &'static str {
     if is_given { "flag" } else { "default" }
 }
 
+/// The further sources, each with what may differ from the first.
+fn of_mirrors(mirrors: &[(UrlTemplate, Settings)]) -> Vec<Row> {
+    if mirrors.is_empty() {
+        return vec![Row::new("mirror", "none".to_owned(), given(false))];
+    }
+    let each = |(template, settings): &(UrlTemplate, Settings)| {
+        let own = [
+            ("  preset", settings.preset.value.name().to_owned(), settings.preset.origin.name()),
+            ("  max-concurrency", limit(settings), settings.max_concurrency.origin.name()),
+            ("  rate", rate(settings.rate.value), settings.rate.origin.name()),
+            ("  timeout", format!("{:?}", settings.timeout.value), settings.timeout.origin.name()),
+        ];
+        let own = own.map(|(name, value, origin)| Row::new(name, value, origin));
+        std::iter::once(Row::new("mirror", template.to_string(), given(true))).chain(own)
+    };
+    mirrors.iter().flat_map(each).collect()
+}
+
 /// What belongs to this run alone.
-fn of_run(args: &SourceArgs) -> Result<Vec<Row>, Fatal> {
-    let mirrors: Vec<String> = mirrors(&args.mirrors)?.iter().map(ToString::to_string).collect();
+fn of_run(args: &SourceArgs, hosts: &Hosts) -> Vec<Row> {
     let named = |value: Option<String>, absent: &str| value.unwrap_or_else(|| absent.to_owned());
     let time = args.global_timeout.map(|time| format!("{time:?}"));
-    Ok(vec![
-        Row::new(
-            "mirror",
-            if mirrors.is_empty() { "none".to_owned() } else { mirrors.join(", ") },
-            given(!mirrors.is_empty()),
-        ),
+    let config = args.config.as_ref().map(|path| format!("{} with rules for {} hosts", path.display(), hosts.count()));
+    vec![
+        Row::new("config", named(config, "none"), given(args.config.is_some())),
         Row::new("hedge", args.hedge.to_string(), given(args.hedge)),
         Row::new("global-timeout", named(time, "none"), given(args.global_timeout.is_some())),
         Row::new(
@@ -74,20 +94,15 @@ fn of_run(args: &SourceArgs) -> Result<Vec<Row>, Fatal> {
         ),
         Row::new("listen", named(args.listen.map(|at| at.to_string()), "nowhere"), given(args.listen.is_some())),
         Row::new("log-locations", args.log_locations.to_string(), given(args.log_locations)),
-    ])
+    ]
 }
 
 /// What a preset decides where nobody says otherwise.
-fn of_preset(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<Row> {
+fn of_preset(settings: &Settings, url: &str) -> Vec<Row> {
     let gate = settings.gate_config();
     let call = settings.call_config();
     let breaker = gate.breaker;
     let preset = Origin::Preset;
-    let limit = if gate.limit.floor == gate.limit.ceiling {
-        format!("fixed at {}", gate.limit.ceiling)
-    } else {
-        format!("adaptive, {} to {}", gate.limit.floor, gate.limit.ceiling)
-    };
     let budget = gate.budget.map_or("none".to_owned(), |budget| {
         format!(
             "{} retries per {} answers, and {} + 1 per {:?}",
@@ -104,9 +119,9 @@ fn of_preset(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<Row> 
     };
     let patience = call.patience.map_or("to the deadline".to_owned(), |patience| format!("{patience:?}"));
     [
-        ("preset", settings.preset.name().to_owned(), preset_origin),
+        ("preset", settings.preset.value.name().to_owned(), settings.preset.origin),
         ("url-template", url.to_owned(), settings.url.origin),
-        ("max-concurrency", limit, settings.max_concurrency.origin),
+        ("max-concurrency", limit(settings), settings.max_concurrency.origin),
         ("rate", rate(settings.rate.value), settings.rate.origin),
         ("attempts", settings.attempts.value.to_string(), settings.attempts.origin),
         ("timeout", format!("{:?}", settings.timeout.value), settings.timeout.origin),
@@ -121,6 +136,15 @@ fn of_preset(settings: &Settings, preset_origin: Origin, url: &str) -> Vec<Row> 
     ]
     .map(|(name, value, origin)| Row::new(name, value, origin.name()))
     .into()
+}
+
+fn limit(settings: &Settings) -> String {
+    let limit = settings.gate_config().limit;
+    if limit.floor == limit.ceiling {
+        format!("fixed at {}", limit.ceiling)
+    } else {
+        format!("adaptive, {} to {}", limit.floor, limit.ceiling)
+    }
 }
 
 fn rate(control: RateControl) -> String {

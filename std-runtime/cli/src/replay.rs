@@ -20,11 +20,10 @@ use tidegate_core::{Instant, TileId};
 use tidegate_store::dead_letter::{DeadLetter, DeadLetterError, Kept, Replay};
 
 use crate::{
-    args::{OutputFormat, SourceArgs},
+    args::{OutputFormat, SourceArgs, Sources},
     cache::CacheArgs,
     exit::{Exit, Fatal},
     fetch::{Tally, Target, TargetArgs, There, Trouble, lock, work},
-    guard,
     letters::{GO_ON, letter},
     memory::MemoryArgs,
     output::Output,
@@ -54,12 +53,12 @@ pub(crate) struct ReplayArgs {
 /// Fetches the tiles of the letters and prints what came of it.
 pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
     args.cache.check(&args.source)?;
-    let (settings, metadata) = args.source.described(Preset::Bulk)?;
+    let sources = args.source.sources(Preset::Bulk)?;
     let Some(path) = args.letters.as_ref().filter(|_| !args.source.print_config) else {
-        return print_config::print(&settings, &args.source, Some(&args.cache), output);
+        return print_config::print(&sources, &args.source, Some(&args.cache), output);
     };
-    let place = Source::place(&settings)?;
-    guard::bulk_is_allowed("replay", &place.template)?;
+    let place = Source::place("replay", &sources)?;
+    let Sources { settings, metadata, .. } = sources;
     let (replay, kept) = Replay::open(path)
         .map_err(|error| Fatal::input(path, format!("{error}; give the file that --dead-letter named")))?;
     let wanted = replay.count() as u64;

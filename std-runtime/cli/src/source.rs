@@ -5,11 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tidegate::{
     clock::{Chance, SystemClock},
     config::{Origin, Settings},
-    fetch::{Fetcher, MIRRORS_MAX, Mirror, Parts, Routes},
+    fetch::{Fetcher, Mirror, Parts, Routes},
     runtime::Runtime,
     stop::{Extent, Stop},
     template::UrlTemplate,
-    transport::{HttpTransport, Request, Transport},
+    transport::{HttpTransport, Request, Transport, TransportError},
     upstream::Upstream,
     verify::Expect,
 };
@@ -23,10 +23,12 @@ use tidegate_store::{
 };
 
 use crate::{
-    args::SourceArgs,
+    args::{SourceArgs, Sources},
     cache::CacheArgs,
     exit::{Exit, Fatal},
-    guard, interrupt,
+    guard,
+    hosts::Hosts,
+    interrupt,
 };
 
 /// What a command fetches from, with what it runs on.
@@ -47,61 +49,70 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Where tiles are: the URL of the settings, or a server started here.
-    pub(crate) fn place(settings: &Settings) -> Result<Place, Fatal> {
-        Self::place_with(settings, MockConfig::default())
+    /// Where tiles are for a command: at the URL of the settings, or a server started here. Hosts whose policy forbids it are
+    /// refused.
+    pub(crate) fn place(command: &str, sources: &Sources) -> Result<Place, Fatal> {
+        Self::place_with(command, sources, MockConfig::default())
     }
 
     /// The same with another server where none is given.
-    pub(crate) fn place_with(settings: &Settings, config: MockConfig) -> Result<Place, Fatal> {
-        match url_template(settings)? {
-            Some(template) => Ok(Place { template, embedded: None }),
+    pub(crate) fn place_with(command: &str, sources: &Sources, config: MockConfig) -> Result<Place, Fatal> {
+        let (mirrors, hosts) = (sources.mirrors.clone(), sources.hosts.clone());
+        match url_template(&sources.settings)? {
+            Some(template) => {
+                guard::bulk_is_allowed(command, &template)?;
+                Ok(Place { template, mirrors, hosts, embedded: None })
+            }
+            None if !mirrors.is_empty() => {
+                Err(Fatal::usage("--mirror: of what? name the first source, too, with --url-template"))
+            }
             None => {
                 let mock = Mock::start(config).map_err(Fatal::local)?;
                 let template = UrlTemplate::parse(&mock.url_template()).map_err(Fatal::usage)?;
-                Ok(Place { template, embedded: Some(mock) })
+                Ok(Place { template, mirrors, hosts, embedded: Some(mock) })
             }
         }
     }
 
     /// Everything that a run needs. An interrupt drains it.
     pub(crate) fn open(args: &SourceArgs, cache: &CacheArgs, settings: &Settings, place: Place) -> Result<Self, Fatal> {
-        let source = Self::build(args, cache, settings, settings.gate_config(), chance(args), place)?;
+        let source = Self::build(args, cache, settings, Settings::gate_config, chance(args), place)?;
         let stopped = source.fetcher.clone();
         interrupt::on_interrupt(Arc::new(move |extent| stopped.stop().ask(extent)), interrupt::DRAINING);
         Ok(source)
     }
 
-    /// The same behind `gate`, for a command that makes many runs and heeds interrupts itself.
+    /// The same behind the gates that `gate` makes of each source's settings, for a command that makes many runs and heeds
+    /// interrupts itself.
     pub(crate) fn build(
         args: &SourceArgs,
         cache: &CacheArgs,
         settings: &Settings,
-        gate: GateConfig,
+        gate: impl Fn(&Settings) -> GateConfig,
         chance: Chance,
-        Place { template, embedded }: Place,
+        Place { template, mirrors, hosts: rules, embedded }: Place,
     ) -> Result<Self, Fatal> {
         let seed = chance.seed();
-        let concurrency = gate.limit.ceiling;
+        let each = || std::iter::once(settings).chain(mirrors.iter().map(|(_, settings)| settings));
+        let concurrency = each().map(|settings| gate(settings).limit.ceiling).max().unwrap_or(1);
+        let timeout = each().map(|settings| settings.timeout.value).max().unwrap_or_default();
         let connections = concurrency.saturating_mul(args.connections_each());
-        let http = args.connection.http_config(connections, settings.timeout.value)?;
+        let http = args.connection.http_config(connections, timeout, &rules)?;
         let clock = SystemClock::start();
         let (cache, caching) = cache.open(&http, clock.now())?.unzip();
         let transport = HttpTransport::new(http).map_err(Fatal::usage)?;
-        let upstream = || Gate::new(gate).map(|gate| Upstream::on(clock, gate)).map_err(Fatal::usage);
-        if embedded.is_some() && !args.mirrors.is_empty() {
-            return Err(Fatal::usage("--mirror: of what? name the first source, too, with --url-template"));
-        }
-        let mirror = |template| Ok(Mirror { upstream: upstream()?, template });
-        let mirrors = mirrors(&args.mirrors)?;
-        let hosts = std::iter::once(&template).chain(&mirrors).map(|template| template.host().to_owned()).collect();
+        let upstream =
+            |settings: &Settings| Gate::new(gate(settings)).map(|gate| Upstream::on(clock, gate)).map_err(Fatal::usage);
+        let templates = std::iter::once(&template).chain(mirrors.iter().map(|(template, _)| template));
+        let hosts = templates.map(|template| template.host().to_owned()).collect();
+        let mirror = |(template, settings)| Ok(Mirror { upstream: upstream(&settings)?, template });
         let mirrors = mirrors.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
         let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
         let health = Arc::new(Health::start(clock.now(), 1 + mirrors.len()));
         let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _, cache: caching, hedge: args.hedge };
         let parts = Parts {
             transport,
-            upstream: upstream()?,
+            upstream: upstream(settings)?,
             policy: settings.call_policy().map_err(Fatal::usage)?,
             template: template.clone(),
             expect: Expect::DEFAULT,
@@ -141,7 +152,7 @@ impl Source {
                 "at most {} at once, {} attempts each, preset {}, seed {}",
                 max_concurrency.value,
                 attempts.value,
-                preset.name(),
+                preset.value.name(),
                 self.seed
             ),
         ];
@@ -184,6 +195,8 @@ impl Source {
 /// Where tiles are, with the server there if it is ours.
 pub(crate) struct Place {
     pub(crate) template: UrlTemplate,
+    mirrors: Vec<(UrlTemplate, Settings)>,
+    hosts: Hosts,
     embedded: Option<Mock>,
 }
 
@@ -195,7 +208,8 @@ impl Place {
 
     /// The same place for one run of several; whoever has this one keeps the server.
     pub(crate) fn borrowed(&self) -> Self {
-        Self { template: self.template.clone(), embedded: None }
+        let Self { template, mirrors, hosts, embedded: _ } = self;
+        Self { template: template.clone(), mirrors: mirrors.clone(), hosts: hosts.clone(), embedded: None }
     }
 
     /// What reports call it, without anything secret.
@@ -218,32 +232,31 @@ pub(crate) fn url_template(settings: &Settings) -> Result<Option<UrlTemplate>, F
     let Some(url) = &settings.url.value else { return Ok(None) };
     let name = match settings.url.origin {
         Origin::Environment => "TILE_BASE_URL",
-        Origin::Flag | Origin::Preset => "--url-template",
+        Origin::Flag | Origin::File | Origin::Preset => "--url-template",
     };
     // The value stays out of the message: it may hold a key.
     scheme::template(url).map(Some).map_err(|error| Fatal::usage(format!("{name}: {error}")))
 }
 
-/// Whether that is a public host. What cannot be read is refused elsewhere.
-pub(crate) fn is_public(url: &str) -> bool {
-    scheme::template(url).is_ok_and(|template| template.is_public_host())
-}
-
 /// The TileJSON document at `url`.
-pub(crate) fn tilejson(args: &SourceArgs, settings: &Settings, url: &str) -> Result<TileJson, Fatal> {
+pub(crate) fn tilejson(args: &SourceArgs, hosts: &Hosts, limit: Duration, url: &str) -> Result<TileJson, Fatal> {
     // The value stays out of the messages: it may hold a key.
     let unusable = |why: &dyn std::fmt::Display| Fatal {
         exit: Exit::Source,
         message: format!("--scheme=tilejson: {why}; give the address of a TileJSON document"),
     };
-    let limit = settings.timeout.value;
-    let transport = HttpTransport::new(args.connection.http_config(1, limit)?).map_err(Fatal::usage)?;
+    let transport = HttpTransport::new(args.connection.http_config(1, limit, hosts)?).map_err(Fatal::usage)?;
     // The transport bounds each silence, and this the whole: a server may be slow for ever without being silent.
     let late = async {
         smol::Timer::after(limit).await;
         Err(unusable(&format_args!("no answer within {limit:?}")))
     };
-    let ask = async { transport.send(Request::new(url)).await.map_err(|error| unusable(&error)) };
+    let ask = async {
+        transport.send(Request::new(url)).await.map_err(|error| match error {
+            TransportError::UsagePolicy => Fatal::policy(format!("--scheme=tilejson: {error}")),
+            error => unusable(&error),
+        })
+    };
     let answer = smol::block_on(smol::future::or(ask, late))?;
     if answer.status != 200 {
         return Err(unusable(&format!("the server answered with status {}", answer.status)));
@@ -265,19 +278,6 @@ fn listen(address: SocketAddr, health: Arc<Health>, fetcher: Fetcher<HttpTranspo
         .map_err(|error| Fatal::usage(format!("--listen={address}: {error}; give an address that is free here")))?;
     tracing::info!(address = %server.address(), "serving health and metrics");
     Ok(server)
-}
-
-/// The further sources.
-pub(crate) fn mirrors(urls: &[String]) -> Result<Vec<UrlTemplate>, Fatal> {
-    if urls.len() > MIRRORS_MAX {
-        return Err(Fatal::usage(format!("--mirror: given {} times; give it at most {MIRRORS_MAX} times", urls.len())));
-    }
-    let mirror = |url: &String| {
-        let template = UrlTemplate::parse(url).map_err(|error| Fatal::usage(format!("--mirror: {error}")))?;
-        guard::bulk_is_allowed("--mirror", &template)?;
-        Ok(template)
-    };
-    urls.iter().map(mirror).collect()
 }
 
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);

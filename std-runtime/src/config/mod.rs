@@ -1,11 +1,13 @@
 //! Settings, and where each of them came from.
 //!
-//! A flag wins over the environment, the environment over the preset. Every value is checked when it is given, and each
-//! keeps its origin, so that the effective configuration can be printed with it.
+//! A flag wins over the environment, that over what a file says of the host, and that over the preset. Every value is checked
+//! when it is given, and each keeps its origin, so that the effective configuration can be printed with it.
 
+mod hosts;
 mod preset;
 mod value;
 
+pub use hosts::{BadHostPattern, HostPattern};
 pub use preset::Preset;
 pub use value::{BadValue, Origin, Setting, parse_count, parse_duration, parse_share};
 
@@ -17,7 +19,7 @@ use tidegate_core::{
     rate::{Rate, RateConfig},
 };
 
-/// What can be given by flag or environment. `None` leaves it to the next in line.
+/// What can be given by flag, environment or file. `None` leaves it to the next in line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
     /// The most attempts in flight, 1 to 200.
@@ -61,8 +63,8 @@ impl Overrides {
 /// The settings in force, each with its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Where all that is not given comes from.
-    pub preset: Preset,
+    /// Where all that is not given comes from. [`Settings::layered`] does not know who chose it.
+    pub preset: Setting<Preset>,
     /// The most attempts in flight.
     pub max_concurrency: Setting<u16>,
     /// How long one attempt may take.
@@ -76,13 +78,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Layers flags over the environment over a preset.
+    /// A preset under `layers`, of which the first that says something counts.
+    ///
+    /// ```
+    /// use tidegate::config::{Origin, Overrides, Preset, Settings};
+    ///
+    /// let flags = Overrides { retries: Some(1), ..Overrides::default() };
+    /// let settings = Settings::layered(Preset::Bulk, &[(Origin::Flag, &flags)]);
+    /// assert_eq!((settings.attempts.value, settings.attempts.origin), (2, Origin::Flag));
+    /// ```
     #[must_use]
-    pub fn layered(preset: Preset, environment: &Overrides, flags: &Overrides) -> Self {
+    pub fn layered(preset: Preset, layers: &[(Origin, &Overrides)]) -> Self {
         let (_, _, ceiling) = preset.concurrency();
-        let pick = Layers { environment, flags };
+        let pick = Layers(layers);
         Self {
-            preset,
+            preset: Setting { value: preset, origin: Origin::Preset },
             max_concurrency: pick.of(|from| from.max_concurrency, ceiling),
             timeout: pick.of(|from| from.timeout, preset.attempt_timeout()),
             attempts: pick.of(|from| from.retries.map(|retries| retries.saturating_add(1)), preset.call().attempts),
@@ -95,7 +105,7 @@ impl Settings {
     /// The gate of these settings.
     #[must_use]
     pub fn gate_config(&self) -> GateConfig {
-        let preset = self.preset.gate();
+        let preset = self.preset.value.gate();
         let ceiling = self.max_concurrency.value;
         let limit = match preset.limit.kind {
             LimitKind::Fixed => LimitConfig::fixed(ceiling),
@@ -118,7 +128,7 @@ impl Settings {
     /// How a call of these settings tries.
     #[must_use]
     pub fn call_config(&self) -> CallConfig {
-        CallConfig { attempts: self.attempts.value, ..self.preset.call() }
+        CallConfig { attempts: self.attempts.value, ..self.preset.value.call() }
     }
 
     /// A gate of these settings.
@@ -138,20 +148,12 @@ impl Settings {
     }
 }
 
-struct Layers<'a> {
-    environment: &'a Overrides,
-    flags: &'a Overrides,
-}
+struct Layers<'a>(&'a [(Origin, &'a Overrides)]);
 
 impl Layers<'_> {
     fn of<T>(&self, field: impl Fn(&Overrides) -> Option<T>, preset: T) -> Setting<T> {
-        if let Some(value) = field(self.flags) {
-            Setting { value, origin: Origin::Flag }
-        } else if let Some(value) = field(self.environment) {
-            Setting { value, origin: Origin::Environment }
-        } else {
-            Setting { value: preset, origin: Origin::Preset }
-        }
+        let given = self.0.iter().find_map(|&(origin, layer)| Some(Setting { value: field(layer)?, origin }));
+        given.unwrap_or(Setting { value: preset, origin: Origin::Preset })
     }
 }
 
@@ -175,14 +177,18 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_wins_over_the_environment_and_that_over_the_preset() {
+    fn a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_preset() {
         let environment = environment(&[("MAX_CONCURRENCY", "7"), ("RETRIES", "0"), ("TIMEOUT_SECONDS", "2.5")]);
         let environment = environment.expect("valid");
         let flags = Overrides { max_concurrency: Some(3), ..Overrides::default() };
-        let settings = Settings::layered(Preset::Ancestor, &environment, &flags);
+        let rate = Some(Rate::per_second(5));
+        let file = Overrides { max_concurrency: Some(9), retries: Some(9), rate, ..Overrides::default() };
+        let layers = [(Origin::Flag, &flags), (Origin::Environment, &environment), (Origin::File, &file)];
+        let settings = Settings::layered(Preset::Ancestor, &layers);
         assert_eq!(settings.max_concurrency, Setting { value: 3, origin: Origin::Flag });
         assert_eq!(settings.attempts, Setting { value: 1, origin: Origin::Environment });
         assert_eq!(settings.timeout.value, Duration::from_millis(2_500));
+        assert_eq!(settings.rate.origin, Origin::File);
         assert_eq!(settings.url.origin, Origin::Preset);
     }
 
@@ -206,7 +212,7 @@ mod tests {
                         retries: Some(RETRIES_MAX),
                         ..Overrides::default()
                     };
-                    let settings = Settings::layered(preset, &Overrides::default(), &flags);
+                    let settings = Settings::layered(preset, &[(Origin::Flag, &flags)]);
                     assert!(settings.gate().is_ok(), "{preset:?} at {concurrency}, {timeout:?}");
                     assert!(settings.call_policy().is_ok());
                 }

@@ -11,6 +11,8 @@ pub enum Origin {
     Flag,
     /// Given in the environment.
     Environment,
+    /// Given in a file, for the host.
+    File,
     /// Nobody gave it.
     Preset,
 }
@@ -22,6 +24,7 @@ impl Origin {
         match self {
             Self::Flag => "flag",
             Self::Environment => "environment",
+            Self::File => "file",
             Self::Preset => "preset",
         }
     }

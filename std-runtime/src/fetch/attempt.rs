@@ -187,6 +187,8 @@ const fn outcome_of(error: TransportError) -> Outcome {
         // No server at fault, and no attempt will change it.
         TransportError::Request(_) => Outcome::Refused(Refusal::Request),
         TransportError::Redirect(_) => Outcome::Refused(Refusal::Request),
+        // As if the server had refused access: a source that leads there is left alone.
+        TransportError::UsagePolicy => Outcome::Refused(Refusal::Access),
         TransportError::ShutDown => Outcome::Unsent,
         TransportError::Timeout { .. } => Outcome::Timeout,
         TransportError::Resolve

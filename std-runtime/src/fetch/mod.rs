@@ -19,8 +19,8 @@ mod stream;
 pub use attempt::{Made, judge};
 pub use cache::{Cache, CacheMode, Caching, Degrade, Exchange, Kept, Part, Saved, Validity};
 pub use hedge::HEDGE_SAMPLES_MIN;
-pub(crate) use report::BARRED;
 pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
+pub(crate) use report::{BARRED, USAGE_POLICY};
 pub use route::{Choice, MIRRORS_MAX, Mirror, Routes, Wanted, Watch};
 pub use stream::TileStream;
 

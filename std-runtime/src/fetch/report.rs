@@ -70,6 +70,8 @@ impl TileReport {
 
 /// The kind of failure of tiles that nobody asked for any more, because the host refuses access.
 pub(crate) const BARRED: &str = "host refuses access";
+/// The kind of failure of what would have gone to a server whose usage policy forbids it.
+pub(crate) const USAGE_POLICY: &str = "usage policy";
 
 /// What came of a tile.
 #[derive(Debug)]
@@ -265,6 +267,7 @@ const fn transport_kind(error: TransportError) -> &'static str {
         TransportError::BodyTooLarge { .. } => "body too large",
         TransportError::Protocol => "not HTTP",
         TransportError::Redirect(_) => "redirect",
+        TransportError::UsagePolicy => USAGE_POLICY,
         TransportError::Timeout { .. } => "timeout",
         TransportError::Exhausted(_) => "out of descriptors, threads, memory or ports",
         TransportError::ShutDown => "shut down",

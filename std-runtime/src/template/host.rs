@@ -14,12 +14,15 @@ pub(super) fn is_public(host: &str) -> bool {
     }
 }
 
-/// One of the OpenStreetMap Foundation's own.
-pub(super) fn is_openstreetmap(host: &str) -> bool {
-    let name = host.trim_end_matches('.');
-    ["openstreetmap.org", "osm.org"]
-        .iter()
-        .any(|domain| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+/// One of the OpenStreetMap Foundation's own, in any case. Allocates nothing: it is asked for each request.
+pub(crate) fn is_openstreetmap(host: &str) -> bool {
+    let name = host.trim_end_matches('.').as_bytes();
+    ["openstreetmap.org", "osm.org"].iter().any(|domain| {
+        let below = name.len().checked_sub(domain.len()).map(|below| name.split_at(below));
+        below.is_some_and(|(rest, end)| {
+            end.eq_ignore_ascii_case(domain.as_bytes()) && (rest.is_empty() || rest.ends_with(b"."))
+        })
+    })
 }
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
@@ -74,14 +77,24 @@ mod tests {
     }
 
     #[test]
+    fn one_public_host_among_private_ones_makes_the_template_public() {
+        let template = UrlTemplate::parse("http://{switch:localhost,tiles.example.org}/").unwrap();
+        assert!(template.is_public_host());
+        assert_eq!(template.hosts().collect::<Vec<_>>(), ["localhost", "tiles.example.org"]);
+    }
+
+    #[test]
     fn the_servers_of_openstreetmap_are_known() {
-        let is_osm = |url: &str| UrlTemplate::parse(url).unwrap().is_openstreetmap();
+        let is_osm = |url: &str| UrlTemplate::parse(url).unwrap().openstreetmap().is_some();
         for osm in [
             "https://tile.openstreetmap.org/{z}/{x}/{y}.png",
             "https://{s}.tile.openstreetmap.org/{z}/{x}/{y}.png",
             "https://Tile.OpenStreetMap.org.:443/{z}/{x}/{y}.png",
             "https://vector.openstreetmap.org/{z}/{x}/{y}.mvt",
             "https://tile.osm.org/{z}/{x}/{y}.png",
+            "http://anna:s3cret@tile.openstreetmap.org:8080/{z}/{x}/{y}.png",
+            "https://{switch:tiles.example.org,tile.openstreetmap.org}/{z}/{x}/{y}.png",
+            "https://{switch:a.,tile.}{switch:example.org,example.net,openstreetmap.org}/{z}/{x}/{y}.png",
         ] {
             assert!(is_osm(osm), "{osm}");
         }
@@ -90,6 +103,7 @@ mod tests {
             "https://notopenstreetmap.org/{z}/{x}/{y}.png",
             "https://tile.openstreetmap.de/{z}/{x}/{y}.png",
             "http://127.0.0.1/tile.openstreetmap.org/{z}/{x}/{y}.png",
+            "https://tile.openstreetmap.org@tiles.example.org/{z}/{x}/{y}.png",
         ] {
             assert!(!is_osm(other), "{other}");
         }

@@ -58,6 +58,13 @@ pub enum TransportError {
     /// A redirect that is not followed.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
+    /// A server whose usage policy forbids bulk work, and [`HttpConfig::spare_openstreetmap`] is set. Nothing was sent there.
+    ///
+    /// [`HttpConfig::spare_openstreetmap`]: super::HttpConfig::spare_openstreetmap
+    #[error(
+        "this is, or a redirect leads to, a server of OpenStreetMap, whose usage policy forbids bulk work: use a tile server of your own, or a provider that allows it"
+    )]
+    UsagePolicy,
     /// One of the client's own clocks ran out. The caller's total deadline is not among them: that one drops the future.
     #[error("no progress for {after:?} while {phase}")]
     Timeout {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::support::{Server, client, config, eventually, ok, read_head};
 use async_io::block_on;
 use tidegate::transport::error::RedirectError;
-use tidegate::transport::pooled::config::Proxy;
+use tidegate::transport::pooled::config::{HostHeaders, Proxy};
 use tidegate::transport::{Field, HttpConfig, HttpTransport, Phase, Request, Response, Transport, TransportError};
 
 fn get(http: &HttpTransport, url: impl Into<String>) -> Result<Response, TransportError> {
@@ -344,6 +344,53 @@ fn a_redirect_to_another_host_takes_no_secrets_along() {
     let head = heads.lock().unwrap().to_ascii_lowercase();
     assert!(head.contains("user-agent: tidegate/"), "{head}");
     assert!(!head.contains("k3y") && !head.contains("t0ken"), "{head}");
+}
+
+#[test]
+fn headers_of_a_host_go_to_that_host_alone_also_where_a_redirect_leads_there() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let server = Server::answering({
+        let heads = Arc::clone(&heads);
+        move |head| {
+            heads.lock().unwrap().push(head.to_ascii_lowercase());
+            let port = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("host: ")?.split(':').nth(1).map(str::to_owned)
+            });
+            let moved = format!(
+                "HTTP/1.1 302 Found\r\nLocation: http://localhost:{}/tile\r\nContent-Length: 0\r\n\r\n",
+                port.unwrap()
+            );
+            if head.starts_with("GET /tile") { ok(b"tile") } else { moved.into_bytes() }
+        }
+    });
+    let rule = |hosts: &str, value: &str| HostHeaders {
+        hosts: hosts.parse().unwrap(),
+        headers: vec![("X-Api-Key".into(), value.into())],
+    };
+    let host_headers = vec![rule("127.0.0.1", "first"), rule("localhost", "second"), rule("*.test", "third")];
+    let headers = vec![("X-Api-Key".into(), "any".into())];
+    let http = HttpTransport::new(HttpConfig { headers, host_headers, ..config(1) }).unwrap();
+    assert_eq!(get(&http, server.url("/")).unwrap().redirects, 1);
+    let heads = heads.lock().unwrap();
+    let keys: Vec<_> = heads
+        .iter()
+        .map(|head| head.lines().filter(|line| line.starts_with("x-api-key")).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(keys, [["x-api-key: first"], ["x-api-key: second"]]);
+}
+
+#[test]
+fn the_servers_of_openstreetmap_are_spared_where_that_is_asked_for_also_by_a_redirect() {
+    let server = Server::answering(|_| {
+        b"HTTP/1.1 302 Found\r\nLocation: http://A.Tile.OpenStreetMap.ORG.:1/0/0/0.png\r\nContent-Length: 0\r\n\r\n"
+            .to_vec()
+    });
+    let http = HttpTransport::new(HttpConfig { spare_openstreetmap: true, ..config(1) }).unwrap();
+    for url in [server.url("/"), "http://tile.openstreetmap.org:1/0/0/0.png".to_owned()] {
+        assert_eq!(get(&http, url).unwrap_err(), TransportError::UsagePolicy);
+    }
+    // Names are looked up before anything is sent: there is no connection but that to the server that redirects.
+    assert_eq!(http.pool().opened_connections, 1);
 }
 
 #[test]

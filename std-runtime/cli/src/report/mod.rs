@@ -20,7 +20,7 @@ use tidegate_lab::measure::{
 use crate::{
     args::OutputFormat,
     exit::{Exit, Fatal},
-    interrupt,
+    guard, interrupt,
     output::Output,
     sampler::Counts,
     source::Source,
@@ -225,6 +225,9 @@ pub(crate) fn verdict(ledger: &Ledger, interrupted: bool) -> Result<(Exit, Optio
     Ok(match (interrupted, cancelled, missing) {
         (true, ..) => (Exit::Interrupted, Some(format!("interrupted with {cancelled} tiles to go"))),
         (false, 0, 0) => (Exit::Complete, None),
+        (false, ..) if ledger.met_a_usage_policy() => {
+            (Exit::Policy, Some(format!("a redirect leads to the servers of OpenStreetMap, and {}", guard::REASON)))
+        }
         (false, 0, _) if ledger.was_barred() => (Exit::Source, Some("the host refuses access".to_owned())),
         (false, 0, _) if failed == ledger.requested => (Exit::Source, Some("no tile could be fetched".to_owned())),
         (false, 0, _) if from_parent == 0 => (Exit::Incomplete, Some(format!("{failed} tiles were given up"))),
@@ -266,6 +269,15 @@ mod tests {
             assert_eq!(exit(defect, false), Exit::Defect, "before anything else");
             assert_eq!(exit(defect, true), Exit::Defect);
         }
+    }
+
+    #[test]
+    fn a_source_that_leads_to_a_host_whose_policy_forbids_it_is_refused_for_that() {
+        let mut ledger = ledger(0, 19, 1);
+        ledger.faults_by_kind.insert("usage policy", 3);
+        let (exit, problem) = verdict(&ledger, false).expect("it balances");
+        assert_eq!(exit, Exit::Policy);
+        assert!(problem.is_some_and(|problem| problem.contains("OpenStreetMap")));
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Sweep<'_> {
                     }
                     number += 1;
                     self.inject(rate)?;
-                    let source = self.source_of(&settings, gate, number)?;
+                    let source = self.source_of(&settings, |_| gate, number)?;
                     let course = Course { sweep: self, source: &source, level, number };
                     runs.extend(course.run(&mut progress, total, output)?.run);
                     opened += source.fetcher.upstream().status().opened;
@@ -200,14 +200,14 @@ pub(super) fn lines(costs: &[Cost]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use tidegate::config::{Overrides, Preset};
+    use tidegate::config::Preset;
     use tidegate_core::{Gate, limit::LimitKind};
 
     use super::*;
 
     #[test]
     fn each_row_differs_from_the_one_above_in_one_policy() {
-        let settings = Settings::layered(Preset::Ancestor, &Overrides::default(), &Overrides::default());
+        let settings = Settings::layered(Preset::Ancestor, &[]);
         let seen = Policies::ALL.map(|policies| {
             let (settings, gate) = policies.of(&settings);
             assert!(Gate::new(gate).is_ok(), "{policies:?}");

@@ -17,7 +17,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use tidegate::{
     clock::Chance,
-    config::{CONCURRENCY_MAX, Preset, Settings},
+    config::{CONCURRENCY_MAX, Origin, Preset, Settings},
     ledger::Ledger,
     stop::{Extent, Stop},
 };
@@ -32,10 +32,10 @@ use tidegate_lab::{
 };
 
 use crate::{
-    args::SourceArgs,
+    args::{SourceArgs, Sources},
     cache::CacheArgs,
     exit::{Exit, Fatal},
-    guard, interrupt, mock,
+    interrupt, mock,
     output::Output,
     print_config,
     progress::Progress,
@@ -95,14 +95,15 @@ enum Format {
 
 /// Sweeps and says what it found out.
 pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
-    let settings = args.source.settings(Preset::Ancestor)?;
+    let sources = args.source.sources(Preset::Ancestor)?;
     if args.source.print_config {
-        return print_config::print(&settings, &args.source, None, output);
+        return print_config::print(&sources, &args.source, None, output);
     }
-    args.check(&settings)?;
+    args.check(&sources)?;
     let reports = args.reports.iter().map(format_of).collect::<Result<Vec<_>, _>>()?;
-    let place = Source::place_with(&settings, MockConfig { faults: args.server()?, ..MockConfig::default() })?;
-    guard::bulk_is_allowed("sweep", &place.template)?;
+    let config = MockConfig { faults: args.server()?, ..MockConfig::default() };
+    let place = Source::place_with("sweep", &sources, config)?;
+    let settings = sources.settings;
     let stop = Arc::new(Stop::new());
     let asked = Arc::clone(&stop);
     interrupt::on_interrupt(Arc::new(move |extent| asked.ask(extent)), interrupt::DRAINING);
@@ -129,7 +130,8 @@ pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<
 }
 
 impl SweepArgs {
-    fn check(&self, settings: &Settings) -> Result<(), Fatal> {
+    fn check(&self, sources: &Sources) -> Result<(), Fatal> {
+        let settings = &sources.settings;
         if !self.error_rates.is_empty() {
             return self.check_error_rates(settings);
         }
@@ -142,6 +144,17 @@ impl SweepArgs {
             let most = self.source.connection.max_connections();
             return Err(Fatal::usage(format!(
                 "--levels: {level} in flight need as many connections, and {most} are allowed; give --max-connections {level}"
+            )));
+        }
+        let of_mirrors = sources.mirrors.iter().map(|(_, settings)| settings);
+        let ruled = std::iter::once(settings).chain(of_mirrors).map(|settings| settings.max_concurrency);
+        let strictest = ruled.filter(|limit| limit.origin == Origin::File).map(|limit| limit.value).min();
+        if let Some((most, level)) =
+            strictest.and_then(|most| Some((most, self.levels.iter().find(|level| **level > most)?)))
+        {
+            return Err(Fatal::usage(format!(
+                "--levels: {level} in flight are more than max-concurrency={most}, which the file of --config has for this \
+                 host; give levels up to {most}, or change the rule"
             )));
         }
         if settings.url.value.is_some() && !self.faults.is_empty() {
@@ -227,12 +240,17 @@ impl Sweep<'_> {
 
     /// A fetcher of its own for one run: a fixed limit, and everything else as set.
     fn source(&self, level: u16, number: u64) -> Result<Source, Fatal> {
-        let gate = GateConfig { limit: LimitConfig::fixed(level), ..self.settings.gate_config() };
+        let gate = |settings: &Settings| GateConfig { limit: LimitConfig::fixed(level), ..settings.gate_config() };
         self.source_of(self.settings, gate, number)
     }
 
-    /// A fetcher of its own for one run, with these settings behind this gate.
-    fn source_of(&self, settings: &Settings, gate: GateConfig, number: u64) -> Result<Source, Fatal> {
+    /// A fetcher of its own for one run, with these settings behind such a gate.
+    fn source_of(
+        &self,
+        settings: &Settings,
+        gate: impl Fn(&Settings) -> GateConfig,
+        number: u64,
+    ) -> Result<Source, Fatal> {
         let chance = Chance::from_seed(self.seed.wrapping_add(number));
         let mut args = self.args.source.clone();
         args.global_timeout = self.left();
@@ -252,7 +270,7 @@ impl Sweep<'_> {
         let Self { args, settings, .. } = self;
         let named = |name: &str, value: String| (name.to_owned(), value);
         let mut described = vec![
-            named("preset", settings.preset.name().to_owned()),
+            named("preset", settings.preset.value.name().to_owned()),
             named("levels", args.levels.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
             named("tiles of a run", format!("{}, at least {TILES_PER_PLACE} × level", args.tile_count)),
             named("repeats", args.repeats.to_string()),

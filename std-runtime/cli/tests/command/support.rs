@@ -1,7 +1,10 @@
 //! Runs the command and reads what it says.
 
 use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Output, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -71,4 +74,45 @@ pub(crate) fn wait_for(mut condition: impl FnMut() -> bool) -> bool {
         thread::sleep(Duration::from_millis(2));
     }
     true
+}
+
+/// Runs `serve` on each connection, on a thread of its own.
+pub(crate) fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("its number");
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(stream));
+        }
+    });
+    addr
+}
+
+/// The head of the next request, in small letters; `None` where there is none.
+pub(crate) fn head(stream: &mut impl Read) -> Option<String> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        if !matches!(stream.read(&mut byte), Ok(1)) {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok().map(|head| head.to_ascii_lowercase())
+}
+
+pub(crate) const NOTHING_THERE: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+
+/// A server that has no tile, and the heads of what it was asked.
+pub(crate) fn scribe() -> (String, Arc<Mutex<Vec<String>>>) {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let written = Arc::clone(&heads);
+    let addr = listen(move |mut stream| {
+        while let Some(head) = head(&mut stream) {
+            written.lock().expect("no panic").push(head);
+            let _ = stream.write_all(NOTHING_THERE);
+        }
+    });
+    (format!("http://{addr}/{{z}}/{{x}}/{{y}}.png"), heads)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::settings;
+use crate::config::HostPattern;
 
 /// Settings of an [`HttpTransport`](super::HttpTransport), as plain data.
 ///
@@ -27,6 +28,8 @@ use super::settings;
 /// | `roots` | [`Roots::Bundled`] |
 /// | `user_agent` | `tidegate/` and the version |
 /// | `headers` | none |
+/// | `host_headers` | none |
+/// | `spare_openstreetmap` | false |
 ///
 /// Fixed: HTTP/1.1, `Accept-Encoding: gzip` with bodies handed over as they were sent, buffers of 32 KiB in and 4 KiB
 /// out per connection, heads up to 16 KiB. There is no total deadline here: the caller drops the future.
@@ -64,6 +67,21 @@ pub struct HttpConfig {
     /// Who asks. Public servers want the application, its version and a contact: `MyMap/1.2 (+https://my.map; me@my.map)`.
     pub user_agent: String,
     /// Headers of every request. They are not sent on to another host by a redirect.
+    pub headers: Vec<(String, String)>,
+    /// Headers of the requests to some hosts alone, also where a redirect leads there; the later of two with the same name
+    /// counts, and both go before `headers`.
+    pub host_headers: Vec<HostHeaders>,
+    /// Sends nothing to the tile servers of the OpenStreetMap Foundation, not even where a redirect leads there: for bulk
+    /// work, which their usage policy forbids.
+    pub spare_openstreetmap: bool,
+}
+
+/// Headers for some hosts alone. `Debug` does not show them: keys live there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HostHeaders {
+    /// Which hosts.
+    pub hosts: HostPattern,
+    /// Names and values.
     pub headers: Vec<(String, String)>,
 }
 
@@ -108,6 +126,8 @@ impl Default for HttpConfig {
             roots: Roots::Bundled,
             user_agent: concat!("tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: Vec::new(),
+            host_headers: Vec::new(),
+            spare_openstreetmap: false,
         }
     }
 }
@@ -175,6 +195,7 @@ impl HttpConfig {
             }
         }
         settings::headers(self)?;
+        settings::host_headers(self)?;
         settings::agent(self)?;
         Ok(())
     }
@@ -202,7 +223,15 @@ impl fmt::Debug for HttpConfig {
             .field("roots", &self.roots)
             .field("user_agent", &self.user_agent)
             .field("headers", &self.headers.len())
+            .field("host_headers", &self.host_headers)
+            .field("spare_openstreetmap", &self.spare_openstreetmap)
             .finish()
+    }
+}
+
+impl fmt::Debug for HostHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostHeaders").field("hosts", &self.hosts).field("headers", &self.headers.len()).finish()
     }
 }
 
@@ -254,6 +283,7 @@ mod tests {
         assert_eq!((config.read_timeout, config.name_ttl), (Duration::from_secs(30), Duration::from_secs(60)));
         assert_eq!((config.max_redirects, config.max_body_bytes), (3, 8 << 20));
         assert_eq!((config.proxy, config.roots), (Proxy::Direct, Roots::Bundled));
+        assert_eq!((config.host_headers, config.spare_openstreetmap), (vec![], false));
     }
 
     #[test]
@@ -294,6 +324,10 @@ mod tests {
         let config = HttpConfig {
             proxy: Proxy::Url("http://anna:s3cret@proxy:3128".into()),
             headers: vec![("X-Api-Key".into(), "k3y".into())],
+            host_headers: vec![HostHeaders {
+                hosts: "a.test".parse().unwrap(),
+                headers: vec![("X-Api-Key".into(), "k3y".into())],
+            }],
             ..HttpConfig::default()
         };
         let shown = format!("{config:?}");

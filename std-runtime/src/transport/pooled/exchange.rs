@@ -15,6 +15,8 @@ use super::settings::{self, TRANSFER_HEADERS};
 use super::socket::{Counts, Dial};
 use super::workers::Work;
 use super::{Arc, current};
+use crate::config::HostPattern;
+use crate::template::host::is_openstreetmap;
 use crate::transport::body::BodyPool;
 use crate::transport::error::{RedirectError, RequestError};
 use crate::transport::headers::Headers;
@@ -26,6 +28,8 @@ use crate::transport::{Body, Phase, Request, Response, Timing, TransportError};
 pub(super) struct Exchange {
     agent: ureq::Agent,
     headers: HeaderMap,
+    host_headers: Vec<(HostPattern, HeaderMap)>,
+    spare_openstreetmap: bool,
     bodies: BodyPool,
     pub(super) counts: Arc<Counts>,
     pub(super) idle: Arc<Idle>,
@@ -48,6 +52,8 @@ impl Exchange {
         Ok(Self {
             agent: ureq::Agent::with_parts(settings::agent(config)?, connector, Names::new(config.name_ttl)),
             headers: settings::headers(config)?,
+            host_headers: settings::host_headers(config)?,
+            spare_openstreetmap: config.spare_openstreetmap,
             bodies: BodyPool::new(config.max_connections),
             counts,
             idle,
@@ -71,6 +77,7 @@ impl Exchange {
         let mut headers = self.headers_with(&request.headers)?;
         let mut redirects = 0;
         loop {
+            self.add_headers_of_host(&uri, &mut headers);
             let (head, body) = self.send(uri.clone(), headers)?;
             let next = if self.max_redirects == 0 { None } else { target(&uri, head.status, &head.headers)? };
             let Some(next) = next else {
@@ -103,6 +110,9 @@ impl Exchange {
 
     /// One request and the head of its answer.
     fn send(&self, uri: Uri, headers: HeaderMap) -> Result<(http::response::Parts, ureq::Body), TransportError> {
+        if self.spare_openstreetmap && uri.host().is_some_and(is_openstreetmap) {
+            return Err(TransportError::UsagePolicy);
+        }
         let mut request = http::Request::new(());
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
@@ -122,6 +132,14 @@ impl Exchange {
             headers.insert(name, value);
         }
         Ok(headers)
+    }
+
+    /// What is for the host that is asked now, whether it was chosen or a redirect leads there: somebody named it.
+    fn add_headers_of_host(&self, uri: &Uri, headers: &mut HeaderMap) {
+        let host = uri.host().unwrap_or_default();
+        for (_, more) in self.host_headers.iter().filter(|(hosts, _)| hosts.matches(host)) {
+            headers.extend(more.clone());
+        }
     }
 
     /// What may go to a host that nobody chose: who asks, and what for. Keys, and whatever else was added, stay behind.

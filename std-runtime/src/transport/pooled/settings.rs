@@ -5,6 +5,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::config::{ConfigError, HttpConfig, Proxy, Roots};
 use super::socks;
+use crate::config::HostPattern;
 
 /// The headers of every request, the fixed ones among them.
 pub(super) fn headers(config: &HttpConfig) -> Result<HeaderMap, ConfigError> {
@@ -12,7 +13,22 @@ pub(super) fn headers(config: &HttpConfig) -> Result<HeaderMap, ConfigError> {
     map.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     map.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     let agent = ("user-agent".to_owned(), config.user_agent.clone());
-    for (name, value) in std::iter::once(&agent).chain(&config.headers) {
+    insert(&mut map, std::iter::once(&agent).chain(&config.headers))?;
+    Ok(map)
+}
+
+/// The headers of the requests to some hosts.
+pub(super) fn host_headers(config: &HttpConfig) -> Result<Vec<(HostPattern, HeaderMap)>, ConfigError> {
+    let read = |rule: &super::config::HostHeaders| {
+        let mut map = HeaderMap::new();
+        insert(&mut map, &rule.headers)?;
+        Ok((rule.hosts.clone(), map))
+    };
+    config.host_headers.iter().map(read).collect()
+}
+
+fn insert<'a>(map: &mut HeaderMap, headers: impl IntoIterator<Item = &'a (String, String)>) -> Result<(), ConfigError> {
+    for (name, value) in headers {
         let refuse = |reason| ConfigError::Header { name: name.clone(), reason };
         let parsed = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| refuse("its name may only hold letters, digits and hyphens"))?;
@@ -25,7 +41,7 @@ pub(super) fn headers(config: &HttpConfig) -> Result<HeaderMap, ConfigError> {
         }
         map.insert(parsed, value);
     }
-    Ok(map)
+    Ok(())
 }
 
 /// ureq's settings: all of those that it has defaults for, so that no default of its decides anything here.
