@@ -81,6 +81,18 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
+/// Whether an error says that this process, or the whole machine, has too many files open.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| DESCRIPTOR_ERRORS.contains(&code))
+}
+
+/// `ENFILE` and `EMFILE`, which have no `ErrorKind`; the numbers are the same on every Unix.
+#[cfg(unix)]
+const DESCRIPTOR_ERRORS: [i32; 2] = [23, 24];
+/// `ERROR_TOO_MANY_OPEN_FILES`.
+#[cfg(not(unix))]
+const DESCRIPTOR_ERRORS: [i32; 1] = [4];
+
 /// Options that create files for their owner alone.
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]

@@ -192,6 +192,17 @@ pub enum SinkError {
         /// The archive's file or folder.
         archive: PathBuf,
     },
+    /// Too many files and connections are open.
+    #[error(
+        "cannot {doing} {archive}: too many files and connections are open; what was written is kept: allow more (`ulimit -n`) or use fewer connections, and run the same command again to go on",
+        archive = archive.display()
+    )]
+    Descriptors {
+        /// What was being done.
+        doing: &'static str,
+        /// The archive's file or folder.
+        archive: PathBuf,
+    },
     /// The file system refused something.
     #[error("cannot {doing} {archive}: {source}", archive = archive.display())]
     Io {
@@ -254,10 +265,16 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    /// An error of the file system about an archive, with a full disk told apart.
+    /// An error of the file system about an archive, with what can be remedied told apart.
     fn io(doing: &'static str, archive: &Path, source: io::Error) -> Self {
         let archive = archive.to_owned();
-        if files::is_full(&source) { Self::Full { archive } } else { Self::Io { doing, archive, source } }
+        if files::is_full(&source) {
+            Self::Full { archive }
+        } else if files::is_out_of_descriptors(&source) {
+            Self::Descriptors { doing, archive }
+        } else {
+            Self::Io { doing, archive, source }
+        }
     }
 
     fn damaged(archive: &Path, source: PmtilesError) -> Self {
@@ -273,5 +290,21 @@ impl fmt::Debug for Sink {
             Kind::Pmtiles(_) => "Pmtiles",
         };
         f.debug_tuple("Sink").field(&kind).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_can_be_remedied_is_told_apart_with_its_remedy() {
+        let said = |code| SinkError::io("write to", Path::new("a"), io::Error::from_raw_os_error(code)).to_string();
+        for (code, remedy) in [(28, "make room"), (24, "`ulimit -n`"), (23, "`ulimit -n`")] {
+            let said = said(code);
+            assert!(said.contains(remedy) && said.contains("run the same command again"), "{code}: {said}");
+        }
+        assert!(said(5).starts_with("cannot write to a: "), "{}", said(5));
     }
 }

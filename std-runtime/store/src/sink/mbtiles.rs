@@ -67,16 +67,15 @@ impl MbtilesSink {
 
     fn try_put(&mut self, tile: TileId, bytes: &[u8]) -> rusqlite::Result<()> {
         let format = TileFormat::of(bytes);
-        let packed = format.pack(bytes);
-        // The index is found by its columns, so this replaces whatever the tile was before.
-        let mut insert = self.db.prepare_cached(
-            "INSERT OR REPLACE INTO tiles (zoom_level, tile_column, tile_row, tile_data) VALUES (?1, ?2, ?3, ?4)",
-        )?;
-        insert.execute(params![tile.z(), tile.x(), tms_row(tile), &packed[..]])?;
-        if self.format.is_none() {
-            set_metadata_row(&self.db, "format", format.mbtiles_name())?;
-            self.format = Some(format);
+        if self.format.is_some() {
+            return insert(&self.db, tile, &format.pack(bytes));
         }
+        // The first tile says what the archive holds: both, or neither where there is no room for one of them.
+        let transaction = self.db.unchecked_transaction()?;
+        insert(&transaction, tile, &format.pack(bytes))?;
+        set_metadata_row(&transaction, "format", format.mbtiles_name())?;
+        transaction.commit()?;
+        self.format = Some(format);
         Ok(())
     }
 
@@ -132,11 +131,61 @@ impl HeldMbtiles {
     }
 }
 
+/// Puts a tile in, in place of whatever it was before: the index is found by its columns.
+fn insert(db: &Connection, tile: TileId, packed: &[u8]) -> rusqlite::Result<()> {
+    let mut insert = db.prepare_cached(
+        "INSERT OR REPLACE INTO tiles (zoom_level, tile_column, tile_row, tile_data) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    insert.execute(params![tile.z(), tile.x(), tms_row(tile), packed])?;
+    Ok(())
+}
+
 /// An error of SQLite about an archive, with a full disk told apart.
 fn sqlite_error(doing: &'static str, archive: &Path, source: rusqlite::Error) -> SinkError {
     let archive = archive.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => SinkError::Full { archive },
         _ => SinkError::Sqlite { doing, archive, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> (MbtilesSink, HeldMbtiles) {
+        MbtilesSink::open(path, Metadata::default(), Durability::Process).unwrap()
+    }
+
+    /// A tile of three pages.
+    fn bytes(number: u32) -> Vec<u8> {
+        [b"\x89PNG\r\n\x1a\n", &number.to_be_bytes()[..], &[b'.'; 12_000]].concat()
+    }
+
+    #[test]
+    fn on_a_full_disk_what_was_put_is_there_and_what_was_refused_is_not() {
+        let tile = |number| TileId::new(6, number % 64, number / 64).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for pages in 5..40_u32 {
+            let path = folder.path().join(format!("{pages}.mbtiles"));
+            let (mut sink, held) = open(&path);
+            sink.db.pragma_update(None, "max_page_count", pages).unwrap();
+            let put = (0..64).take_while(|number| sink.put(tile(*number), &bytes(*number)).is_ok()).count() as u32;
+            let refused = sink.put(tile(put), &bytes(put)).unwrap_err();
+            assert!(matches!(refused, SinkError::Full { .. }), "{refused}");
+            drop(sink);
+            for number in 0..64 {
+                assert_eq!(held.has(tile(number)).unwrap(), number < put, "tile {number} of {put} in {pages} pages");
+            }
+            drop(held);
+            // With room again the rest goes in.
+            let (mut sink, held) = open(&path);
+            for number in put..64 {
+                sink.put(tile(number), &bytes(number)).unwrap();
+            }
+            for number in 0..64 {
+                assert_eq!(held.read(tile(number)).unwrap(), Some(bytes(number)));
+            }
+        }
     }
 }
