@@ -13,7 +13,11 @@
 //! they do not expire but are capped; the reserve is a rate limiter of its own, so an empty budget knows when the next
 //! retry will be possible.
 
-use core::{fmt, num::NonZeroU16, time::Duration};
+use core::{
+    fmt,
+    num::{NonZeroU16, NonZeroU32},
+    time::Duration,
+};
 
 use crate::{
     rate::RateLimiter,
@@ -179,6 +183,17 @@ impl RetryBudget {
         }
     }
 
+    /// Retries that can be made at once: those saved, and those of the reserve. A query to show, not to decide by: it divides.
+    pub fn available(&self, now: Instant) -> u32 {
+        // Down: a part of a retry is none.
+        let saved = self.saved / NonZeroU32::from(self.cost);
+        let rest_ns = now.signed().saturating_sub(self.reserve_next_ns);
+        let refilled = u64::try_from(rest_ns).ok().and_then(|rest_ns| rest_ns.checked_div(self.refill.ns()));
+        let reserve = refilled.map_or(0, |refilled| refilled.saturating_add(1).min(u64::from(self.reserve)));
+        // At most 65,535 of each.
+        saved.saturating_add(reserve as u32)
+    }
+
     pub(crate) const fn check(&self, now: Instant) -> Result<(), Exhausted> {
         if self.saved >= self.cost() || now.signed() >= self.reserve_next_ns {
             return Ok(());
@@ -293,6 +308,24 @@ mod tests {
         assert_eq!((empty.until, empty.saved, empty.cost), (Instant::from_secs(101), 0, 2));
         assert_eq!(drain(&mut budget, Instant::from_secs(103)), 3);
         assert_eq!(drain(&mut budget, Instant::from_secs(1_000_000)), 10, "a rest refills the reserve and no more");
+    }
+
+    #[test]
+    fn what_is_available_is_what_can_be_drained() {
+        let at = |ms| Instant::from_nanos(100_000_000_000 + ms * 1_000_000);
+        for (retries, answers, saved_max, reserve) in [(1, 2, 5, 1), (3, 5, 100, 10), (1, 1, u16::MAX, u16::MAX)] {
+            let mut shown = budget(retries, answers, saved_max, reserve);
+            for step in 0..200_u64 {
+                let now = at(step * 333);
+                let expected = drain(&mut shown.clone(), now);
+                assert_eq!(shown.available(now) as usize, expected, "step {step} of {retries} in {answers}");
+                // Any order of both, and times that go back.
+                (0..step % 4).for_each(|_| shown.deposit());
+                for _ in 0..step % 3 {
+                    let _empty = shown.try_withdraw(at((step * 333).saturating_sub(step % 7 * 400)));
+                }
+            }
+        }
     }
 
     #[test]

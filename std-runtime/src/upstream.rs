@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering},
+        atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -104,7 +104,8 @@ impl<C: Clock> Upstream<C> {
 
     /// What the gate looks like now.
     pub fn status(&self) -> Status {
-        let Watch { opened, half_opened, closed, in_flight_max, .. } = &self.shared.watch;
+        let now = self.clock.now();
+        let Watch { opened, half_opened, closed, in_flight_max, rate_cuts, limit_cuts, .. } = &self.shared.watch;
         self.shared.with(|turnstile| {
             let gate = turnstile.gate();
             Status {
@@ -113,9 +114,13 @@ impl<C: Clock> Upstream<C> {
                 in_flight: gate.in_flight(),
                 in_flight_max: in_flight_max.load(Ordering::Relaxed),
                 interval: gate.interval(),
+                retries_available: gate.retries_available(now),
+                paused_until: gate.paused_until(),
                 opened: opened.load(Ordering::Relaxed),
                 half_opened: half_opened.load(Ordering::Relaxed),
                 closed: closed.load(Ordering::Relaxed),
+                rate_cuts: rate_cuts.load(Ordering::Relaxed),
+                limit_cuts: limit_cuts.load(Ordering::Relaxed),
             }
         })
     }
@@ -178,12 +183,20 @@ pub struct Status {
     pub in_flight_max: u16,
     /// The time between requests at the present rate; zero where the rate is not limited.
     pub interval: std::time::Duration,
+    /// How many retries the budget has; `None` where there is no budget.
+    pub retries_available: Option<u32>,
+    /// Until when the server wants to be left alone; in the past where it does not.
+    pub paused_until: Instant,
     /// How often the breaker opened …
     pub opened: u32,
     /// … became half-open …
     pub half_opened: u32,
     /// … and closed again.
     pub closed: u32,
+    /// How often the rate was lowered …
+    pub rate_cuts: u32,
+    /// … and how often the limit was.
+    pub limit_cuts: u32,
 }
 
 /// A turnstile in a mutex that watches what goes through.
@@ -195,7 +208,12 @@ pub struct Guarded {
 
 impl Guarded {
     fn new(gate: Gate) -> Self {
-        let watch = Watch { state: AtomicU8::new(name_of(gate.breaker().state()) as u8), ..Watch::default() };
+        let watch = Watch {
+            state: AtomicU8::new(name_of(gate.breaker().state()) as u8),
+            interval_ns: AtomicU64::new(whole_nanos(gate.interval())),
+            limit: AtomicU16::new(gate.learnt_limit()),
+            ..Watch::default()
+        };
         Self { turnstile: Mutex::new(Turnstile::new(gate)), watch }
     }
 }
@@ -225,6 +243,15 @@ struct Watch {
     half_opened: AtomicU32,
     closed: AtomicU32,
     in_flight_max: AtomicU16,
+    interval_ns: AtomicU64,
+    rate_cuts: AtomicU32,
+    limit: AtomicU16,
+    limit_cuts: AtomicU32,
+}
+
+/// An interval is at most a minute.
+fn whole_nanos(interval: std::time::Duration) -> u64 {
+    u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[derive(Clone, Copy)]
@@ -249,6 +276,14 @@ impl Watch {
         let in_flight = gate.in_flight();
         if in_flight > self.in_flight_max.load(Ordering::Relaxed) {
             self.in_flight_max.store(in_flight, Ordering::Relaxed);
+        }
+        let interval_ns = whole_nanos(gate.interval());
+        if self.interval_ns.swap(interval_ns, Ordering::Relaxed) < interval_ns {
+            self.rate_cuts.fetch_add(1, Ordering::Relaxed);
+        }
+        let limit = gate.learnt_limit();
+        if self.limit.swap(limit, Ordering::Relaxed) > limit {
+            self.limit_cuts.fetch_add(1, Ordering::Relaxed);
         }
         let state = gate.breaker().state();
         let name = name_of(state);

@@ -339,6 +339,11 @@ impl<W> Gate<W> {
         if self.is_paused { self.limiter.held_until() } else { Instant::ORIGIN }
     }
 
+    /// How many retries the budget has now; `None` where there is no budget. A query to show, not to decide by.
+    pub fn retries_available(&self, now: Instant) -> Option<u32> {
+        self.budget.as_ref().map(|budget| budget.available(now.max(self.seen)))
+    }
+
     /// How long one attempt may take from its admission.
     pub const fn attempt_timeout(&self) -> Duration {
         Duration::from_nanos(self.attempt_timeout.ns())

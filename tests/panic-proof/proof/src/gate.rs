@@ -142,6 +142,11 @@ pub fn proven_gate_spans(gate: &Calls) -> (Duration, Duration) {
 }
 
 #[unsafe(no_mangle)]
+pub fn proven_gate_retries(gate: &Calls, now: Instant) -> Option<u32> {
+    Gate::retries_available(gate, now)
+}
+
+#[unsafe(no_mangle)]
 pub fn proven_gate_breaker(gate: &Calls) -> &CircuitBreaker<CallWindow> {
     Gate::breaker(gate)
 }

@@ -25,6 +25,11 @@ pub fn proven_budget_new(config: RetryBudgetConfig) -> Result<RetryBudget, Retry
 }
 
 #[unsafe(no_mangle)]
+pub fn proven_budget_available(budget: &RetryBudget, now: Instant) -> u32 {
+    RetryBudget::available(budget, now)
+}
+
+#[unsafe(no_mangle)]
 pub fn proven_budget(budget: &mut RetryBudget, now: Instant) -> Result<(), Exhausted> {
     RetryBudget::deposit(budget);
     RetryBudget::refund(budget);
