@@ -143,9 +143,13 @@ mod tests {
         in_flight: 7,
         in_flight_max: 9,
         interval: Duration::ZERO,
+        retries_available: None,
+        paused_until: tidegate_core::Instant::ORIGIN,
         opened: 0,
         half_opened: 0,
         closed: 0,
+        rate_cuts: 0,
+        limit_cuts: 0,
     };
 
     #[test]

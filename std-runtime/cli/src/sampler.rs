@@ -222,9 +222,13 @@ mod tests {
             in_flight,
             in_flight_max: 0,
             interval: Duration::from_millis(20),
+            retries_available: None,
+            paused_until: tidegate_core::Instant::ORIGIN,
             opened: 0,
             half_opened: 0,
             closed: 0,
+            rate_cuts: 0,
+            limit_cuts: 0,
         }
     }
 

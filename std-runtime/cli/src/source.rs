@@ -13,7 +13,7 @@ use tidegate::{
     upstream::Upstream,
     verify::Expect,
 };
-use tidegate_core::{Gate, GateConfig, Instant, RateControl, drive::Clock};
+use tidegate_core::{Gate, GateConfig, Instant, drive::Clock};
 use tidegate_lab::mock::{Mock, MockConfig};
 use tidegate_store::{
     cache::{CacheStats, TileCache},
@@ -39,6 +39,8 @@ pub(crate) struct Source {
     pub(crate) template: UrlTemplate,
     /// The hosts of the first source and of its mirrors.
     hosts: Vec<String>,
+    /// How their gates were set.
+    gates: Vec<GateConfig>,
     /// The server in this process, where no URL was given.
     embedded: Option<Mock>,
     /// Health and metrics, where somebody asked for them.
@@ -94,7 +96,8 @@ impl Source {
     ) -> Result<Self, Fatal> {
         let seed = chance.seed();
         let each = || std::iter::once(settings).chain(mirrors.iter().map(|(_, settings)| settings));
-        let concurrency = each().map(|settings| gate(settings).limit.ceiling).max().unwrap_or(1);
+        let gates: Vec<GateConfig> = each().map(&gate).collect();
+        let concurrency = gates.iter().map(|gate| gate.limit.ceiling).max().unwrap_or(1);
         let timeout = each().map(|settings| settings.timeout.value).max().unwrap_or_default();
         let connections = concurrency.saturating_mul(args.connections_each());
         let http = args.connection.http_config(connections, timeout, &rules)?;
@@ -124,12 +127,17 @@ impl Source {
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
         let listening = args.listen.map(|address| listen(address, health, fetcher.clone())).transpose()?;
         let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
-        Ok(Self { fetcher, runtime, seed, template, hosts, embedded, listening, cache, deadline })
+        Ok(Self { fetcher, runtime, seed, template, hosts, gates, embedded, listening, cache, deadline })
     }
 
     /// Each source's host and gate.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = (&str, &Upstream)> {
         self.hosts.iter().map(String::as_str).zip(self.fetcher.upstreams())
+    }
+
+    /// How each source's gate was set.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = GateConfig> {
+        self.gates.iter().copied()
     }
 
     /// The present time on the clock that everything goes by.
@@ -156,14 +164,6 @@ impl Source {
                 self.seed
             ),
         ];
-        if let RateControl::Adaptive(_) = settings.rate.value {
-            let status = self.fetcher.upstream().status();
-            let rate = match status.interval.as_secs_f64() {
-                0.0 => "no limit of the rate".to_owned(),
-                interval => format!("{:.0} attempts/s", 1.0 / interval),
-            };
-            title.push(format!("found by itself: {} at once, {rate}", status.limit));
-        }
         title.push(String::new());
         title
     }

@@ -12,7 +12,7 @@ use tidegate::{
 use tidegate_lab::measure::{percentile::Summary, requirement::Judgement};
 use tidegate_store::cache::CacheStats;
 
-use super::open_loop::OnTime;
+use super::{found::Found, open_loop::OnTime};
 
 /// Latencies as they come in, in microseconds.
 #[derive(Debug)]
@@ -146,7 +146,14 @@ impl Metrics {
         })
     }
 
-    pub(super) fn to_json(&self, ledger: &Ledger, found: u64, seed: u64, judged: &[Judgement]) -> String {
+    pub(super) fn to_json(
+        &self,
+        ledger: &Ledger,
+        found: u64,
+        seed: u64,
+        judged: &[Judgement],
+        adapted: &[Found],
+    ) -> String {
         let Status { opened, half_opened, closed, limit, interval, in_flight_max, .. } = self.status;
         let document = json!({
             "schema_version": 1,
@@ -186,6 +193,7 @@ impl Metrics {
             "requirements": judged,
             "limit": limit,
             "interval_seconds": interval.as_secs_f64(),
+            "found": adapted.iter().map(Found::to_json).collect::<Vec<_>>(),
             "open_loop": self.on_time.as_ref().map(|on_time| on_time.to_json(&self.tiles)),
         });
         format!("{document:#}")

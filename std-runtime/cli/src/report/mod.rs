@@ -1,5 +1,6 @@
 //! What came of a run: one form for every command, for people and for programs.
 
+mod found;
 mod metrics;
 mod open_loop;
 mod page;
@@ -25,6 +26,7 @@ use crate::{
     sampler::Counts,
     source::Source,
 };
+use found::{Found, Seeking};
 pub(crate) use metrics::micros;
 use metrics::{Metrics, Samples};
 pub(crate) use open_loop::OpenLoop;
@@ -34,6 +36,7 @@ pub(crate) struct Recorder {
     started: Instant,
     samples: Samples,
     open_loop: Option<OpenLoop>,
+    seeking: Option<Seeking>,
     /// Tiles that were in the archive before, and are no part of the stream.
     found: u64,
     counts: Arc<Counts>,
@@ -50,6 +53,7 @@ impl Recorder {
             started: source.now(),
             samples: Samples::from_seed(source.seed),
             open_loop: None,
+            seeking: Seeking::start(source),
             counts: Counts::shared(),
             found: 0,
             ledger,
@@ -71,6 +75,9 @@ impl Recorder {
         self.ledger.record(report);
         self.samples.record(report);
         self.counts.record(report);
+        if let Some(seeking) = &mut self.seeking {
+            seeking.record(report);
+        }
         if let Some(open_loop) = &mut self.open_loop {
             open_loop.record(report, &mut self.samples.chance);
         }
@@ -104,6 +111,7 @@ impl Recorder {
         Run {
             seed: source.seed,
             metrics,
+            adapted: self.seeking.map(Seeking::end).unwrap_or_default(),
             found: self.found,
             ledger: self.ledger,
             interrupted: interrupt::interrupted(source.stop()),
@@ -116,6 +124,8 @@ impl Recorder {
 pub(crate) struct Run {
     seed: u64,
     metrics: Metrics,
+    /// What each source's gate came to, where any adapts.
+    adapted: Vec<Found>,
     /// Tiles that were in the archive before.
     found: u64,
     ledger: Ledger,
@@ -155,7 +165,7 @@ impl Run {
 
     /// The result as one JSON object.
     pub(crate) fn to_json(&self) -> String {
-        self.metrics.to_json(&self.ledger, self.found, self.seed, &self.judged)
+        self.metrics.to_json(&self.ledger, self.found, self.seed, &self.judged, &self.adapted)
     }
 
     /// How many tiles were asked for.

@@ -68,6 +68,7 @@ pub(super) fn rows(run: &Run) -> Vec<(&'static str, String)> {
         rows.push(("saved by the cache", saved(ledger, cache)));
     }
     rows.push(("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit)));
+    rows.extend(run.adapted.iter().flat_map(|found| found.rows(run.adapted.len() == 1)));
     let pool = &metrics.pool;
     rows.push((
         "connections",

@@ -196,16 +196,3 @@ fn public_hosts_get_the_polite_preset_and_others_the_bulk_one() {
     assert_eq!(preset("http://127.0.0.1:8001/", &[]).as_deref(), Some("bulk"));
     assert_eq!(preset("https://tiles.example.org/", &["--preset", "bulk"]).as_deref(), Some("bulk"));
 }
-
-#[test]
-fn adaptive_says_what_it_found() {
-    let mock = mock("rate=200/s,burst=5");
-    let output = run(&["-n", "60", "--adaptive", "--url-template", &mock.url_template()]);
-    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
-    let found = stdout(&output).lines().find(|line| line.starts_with("found by itself: ")).map(str::to_owned);
-    assert!(
-        found.is_some_and(|line| line.contains(" at once, ") && line.contains("attempts/s")),
-        "{}",
-        stdout(&output)
-    );
-}

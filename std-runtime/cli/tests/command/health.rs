@@ -33,6 +33,9 @@ fn health_and_metrics_are_served_while_it_runs_and_say_nothing_of_places() {
     child.wait().expect("it ended");
     assert!(health.contains("\"status\":\"healthy\"") && health.contains("\"current_concurrency\":"), "{health}");
     assert!(metrics.contains("tidegate_limit{source=\"0\"} 10"), "{metrics}");
+    // The ancestor's: no limit of the rate, and no budget.
+    assert!(metrics.contains("tidegate_rate_per_second{source=\"0\"} +Inf"), "{metrics}");
+    assert!(!metrics.contains("tidegate_retries_available{"), "{metrics}");
     assert!(!health.contains("canary") && !metrics.contains("canary"));
 }
 

@@ -1,5 +1,6 @@
 //! The `tidegate` command as it is run, against mock servers in this process.
 
+mod adaptive;
 mod archives;
 mod areas;
 mod bench;
