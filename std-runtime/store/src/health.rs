@@ -60,6 +60,8 @@ struct State {
 struct Source {
     succeeded: u64,
     failed: u64,
+    /// Ended by whoever made them: neither.
+    cut_off: u64,
     faults: BTreeMap<&'static str, u64>,
     latency: Duration,
     /// Attempts that took no longer than the bound of the same place in [`BOUNDS_MS`], and longer than the one before.
@@ -133,11 +135,14 @@ impl State {
 
 impl Watch for Health {
     fn attempt(&self, _now: Instant, attempt: &Attempt) {
+        let mut state = self.state();
         // What its own caller cut off is neither.
         if matches!(attempt.fault, Some(Fault::CutOff | Fault::Overtaken)) {
+            if let Some(source) = state.sources.get_mut(attempt.source) {
+                source.cut_off += 1;
+            }
             return;
         }
-        let mut state = self.state();
         if state.window.len() == WINDOW {
             state.window.pop_front();
         }

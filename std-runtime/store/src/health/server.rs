@@ -1,9 +1,12 @@
 //! The pages over HTTP, where nobody can disturb the work.
 //!
 //! A thread of its own, [`CONNECTIONS_MAX`] connections at once, and [`SECONDS_MAX`] for each of them from its first byte to
-//! its last, whoever is slow. Whoever comes while all are taken waits in the system's queue.
+//! its last, whoever is slow. Whoever comes while all are taken has the place of the one that has been there longest: an
+//! honest client needs a few milliseconds, so those who linger lose to those who ask. At most one is let in each
+//! [`ACCEPT_EVERY`], so that a flood costs this thread little and the work nothing.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     io,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -16,7 +19,7 @@ use hyper::{
     Method, Request, Response, StatusCode, body::Incoming, header::CONTENT_TYPE, server::conn::http1,
     service::service_fn,
 };
-use smol::{Async, Executor, Timer, channel, lock::Semaphore};
+use smol::{Async, Executor, Task, Timer, channel};
 use smol_hyper::rt::FuturesIo;
 
 use super::{Figures, Health};
@@ -25,6 +28,8 @@ use super::{Figures, Health};
 pub(super) const CONNECTIONS_MAX: usize = 16;
 /// How long one may take.
 pub(super) const SECONDS_MAX: u64 = 5;
+/// Between one connection and the next: 500 a second, far beyond any honest use.
+const ACCEPT_EVERY: Duration = Duration::from_millis(2);
 
 /// Serves the pages until it is dropped.
 #[derive(Debug)]
@@ -80,22 +85,24 @@ impl Drop for Server {
 
 type Page = dyn Fn(&Method, &str) -> Response<String> + Send + Sync;
 
-async fn accept(executor: &Executor<'_>, listener: Async<TcpListener>, page: Arc<Page>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept<'a>(executor: &Executor<'a>, listener: Async<TcpListener>, page: Arc<Page>) {
+    // The one that has been there longest in front. Dropping one closes its connection.
+    let mut served: VecDeque<Task<()>> = VecDeque::with_capacity(CONNECTIONS_MAX);
     loop {
-        let place = places.acquire_arc().await;
         match listener.accept().await {
             Ok((stream, _)) => {
+                served.retain(|task| !task.is_finished());
+                if served.len() >= CONNECTIONS_MAX {
+                    served.pop_front();
+                }
                 let page = Arc::clone(&page);
-                executor
-                    .spawn(async move {
-                        let late = async {
-                            Timer::after(Duration::from_secs(SECONDS_MAX)).await;
-                        };
-                        smol::future::or(serve(stream, page), late).await;
-                        drop(place);
-                    })
-                    .detach();
+                served.push_back(executor.spawn(async move {
+                    let late = async {
+                        Timer::after(Duration::from_secs(SECONDS_MAX)).await;
+                    };
+                    smol::future::or(serve(stream, page), late).await;
+                }));
+                Timer::after(ACCEPT_EVERY).await;
             }
             // Out of descriptors, most likely: they come back.
             Err(_) => {

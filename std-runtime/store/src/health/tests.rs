@@ -44,6 +44,23 @@ fn it_is_healthy_while_over_95_percent_of_the_window_succeeded_or_nothing_was_as
     assert_eq!(status(95, 5), "degraded", "95 % is not over 95 %");
     assert_eq!(status(0, 1), "degraded");
     assert_eq!(status(10_000, 5), "degraded", "only the last {WINDOW} count");
+    assert_eq!(status(19, 1), "degraded", "95 % of few");
+    assert_eq!(status(20, 1), "healthy", "over 95 % of few");
+}
+
+#[test]
+fn what_left_the_window_counts_no_more() {
+    let health = health(0, 50);
+    let status = || health.healthz(&figures())["status"].clone();
+    let succeed = |times| {
+        let attempt = Attempt { source: 0, latency: Duration::ZERO, fault: None, hedge: false };
+        (0..times).for_each(|_| health.attempt(Instant::ORIGIN, &attempt));
+    };
+    succeed(WINDOW - 5);
+    assert_eq!(status(), "degraded", "five of the failures are still in it");
+    succeed(1);
+    assert_eq!(status(), "healthy");
+    assert_eq!(health.healthz(&figures())["stats"]["requests_failed"], 50, "the totals are of the whole run");
 }
 
 #[test]
@@ -61,6 +78,8 @@ fn what_the_caller_cut_off_is_neither_success_nor_failure() {
     let cut_off = Attempt { source: 0, latency: Duration::ZERO, fault: Some(Fault::CutOff), hedge: false };
     health.attempt(Instant::ORIGIN, &cut_off);
     assert_eq!(health.healthz(&figures())["stats"]["requests_total"], 1);
+    let metrics = health.metrics(&figures());
+    assert!(metrics.contains("tidegate_attempts_total{source=\"0\",outcome=\"cut_off\"} 1\n"), "{metrics}");
 }
 
 #[test]
@@ -75,6 +94,9 @@ fn the_metrics_are_read_by_a_parser_of_others() {
     assert_eq!(find("tidegate_attempt_faults_total", "kind", "status 503"), Value::Counter(2.0));
     assert_eq!(find("tidegate_breaker_state", "state", "closed"), Value::Gauge(1.0));
     assert_eq!(find("tidegate_workers", "state", "busy"), Value::Gauge(3.0));
+    assert_eq!(find("tidegate_attempts_total", "outcome", "succeeded"), Value::Counter(3.0));
+    assert_eq!(find("tidegate_retries_available", "source", "1"), Value::Gauge(10.0));
+    assert_eq!(find("tidegate_rate_per_second", "source", "0"), Value::Gauge(50.0));
     let Value::Histogram(buckets) = find("tidegate_attempt_duration_seconds", "source", "0") else {
         panic!("a histogram, in\n{text}")
     };
@@ -138,13 +160,25 @@ fn every_page_is_there_and_nothing_else() {
 #[test]
 fn whoever_sends_nonsense_or_too_much_or_nothing_leaves_the_others_their_answers() {
     let server = server();
-    let silent: Vec<TcpStream> =
-        (1..CONNECTIONS_MAX).map(|_| TcpStream::connect(server.address()).expect("it listens")).collect();
+    let connect = |_| TcpStream::connect(server.address()).expect("it listens");
+    // Many times as many as are served at once.
+    let silent: Vec<TcpStream> = (0..CONNECTIONS_MAX * 8).map(connect).collect();
+    let started = Now::now();
     ask(&server, "\x16\x03\x01 not HTTP\r\n\r\n");
     ask(&server, &format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000)));
     assert!(ask(&server, "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").starts_with("HTTP/1.1 200"));
+    assert!(started.elapsed() < Duration::from_secs(SECONDS_MAX), "nobody's time had to be over for that");
     drop(silent);
     let started = Now::now();
     drop(server);
     assert!(started.elapsed() < Duration::from_secs(SECONDS_MAX / 2), "it waits for nobody's time to be over");
+}
+
+#[test]
+fn one_connection_has_one_answer() {
+    let server = server();
+    let twice = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
+    assert_eq!(ask(&server, &twice).matches("HTTP/1.1 200").count(), 1);
+    let posted = "POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
+    assert!(ask(&server, posted).starts_with("HTTP/1.1 405"), "the body is not waited for");
 }
