@@ -55,8 +55,7 @@ impl SchemeArgs {
         let wms = |version| self.wms(version).map(|wms| wms.template(url));
         match self.scheme {
             Scheme::Xyz | Scheme::Tilejson => Ok(url.to_owned()),
-            Scheme::Tms if url.contains('{') => Ok(url.replace("{y}", "{-y}")),
-            Scheme::Tms => Ok(format!("{}/{{z}}/{{x}}/{{-y}}.png", url.trim_end_matches('/'))),
+            Scheme::Tms => Ok(rows_from_the_south(url)),
             Scheme::Quadkey if url.contains("{quadkey}") || url.contains("{q}") => Ok(url.to_owned()),
             Scheme::Quadkey => Err(Fatal::usage(
                 "--scheme=quadkey: the URL template has no {quadkey}; put it where the key belongs, as in https://host/{quadkey}.jpg",
@@ -88,5 +87,32 @@ impl SchemeArgs {
     fn wms(&self, version: WmsVersion) -> Result<Wms, Fatal> {
         let styles = self.styles.clone().unwrap_or_default();
         Ok(Wms { version, layers: self.layers()?, styles, format: self.media_type.clone(), ..Wms::default() })
+    }
+}
+
+/// The template of a TMS. Where `url` does not say where a tile goes, that belongs at the end of its path.
+fn rows_from_the_south(url: &str) -> String {
+    if ["{z}", "{zoom}", "{x}", "{y}", "{-y}"].iter().any(|placeholder| url.contains(placeholder)) {
+        return url.replace("{y}", "{-y}");
+    }
+    let (folder, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    format!("{}/{{z}}/{{x}}/{{-y}}.png{query}", folder.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tms_counts_its_rows_from_the_south_however_its_address_is_given() {
+        for (url, template) in [
+            ("http://a.test/{z}/{x}/{y}.png", "http://a.test/{z}/{x}/{-y}.png"),
+            ("http://a.test/{zoom}/{x}/{-y}", "http://a.test/{zoom}/{x}/{-y}"),
+            ("http://a.test/", "http://a.test/{z}/{x}/{-y}.png"),
+            ("http://a.test/tms?key=k", "http://a.test/tms/{z}/{x}/{-y}.png?key=k"),
+            ("http://{s}.a.test", "http://{s}.a.test/{z}/{x}/{-y}.png"),
+        ] {
+            assert_eq!(rows_from_the_south(url), template);
+        }
     }
 }

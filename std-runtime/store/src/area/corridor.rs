@@ -34,7 +34,7 @@ pub struct Corridor {
 #[derive(Debug, thiserror::Error)]
 pub enum CorridorError {
     /// The text is no GeoJSON.
-    #[error("not GeoJSON: {0}")]
+    #[error("not GeoJSON: {}; export the route as a LineString", without_value(.0))]
     GeoJson(Box<geojson::Error>),
     /// There is something that a corridor cannot follow.
     #[error("a corridor cannot follow a {0}; give lines or points, or a box for an area")]
@@ -42,13 +42,13 @@ pub enum CorridorError {
     /// There is neither a line nor a point.
     #[error("there is no line and no point in the GeoJSON; export the route as a LineString")]
     Empty,
-    /// A position is not on Earth.
-    #[error("position {longitude},{latitude} is not longitude,latitude in degrees")]
+    /// A position is not on Earth. It is told by its number, and not shown: that is where somebody goes.
+    #[error(
+        "position {number} is not longitude,latitude in degrees; write the longitude first, and latitudes from -90 to 90"
+    )]
     Position {
-        /// The first number.
-        longitude: f64,
-        /// The second number.
-        latitude: f64,
+        /// Which of the text's positions, counted from 1.
+        number: u64,
     },
     /// The width makes no sense.
     #[error("a corridor of {0} m is not between {WIDTH_M_MIN} m and {WIDTH_M_MAX} m wide")]
@@ -78,7 +78,7 @@ impl Corridor {
             return Err(CorridorError::Width(width_m));
         }
         let geojson: GeoJson = text.parse().map_err(|error| CorridorError::GeoJson(Box::new(error)))?;
-        let mut line = Lines { radius_m: width_m / 2.0, capsules: Vec::new() };
+        let mut line = Lines { radius_m: width_m / 2.0, positions: 0, capsules: Vec::new() };
         match geojson {
             GeoJson::Geometry(geometry) => line.geometry(&geometry.value)?,
             GeoJson::Feature(feature) => line.feature(&feature)?,
@@ -96,6 +96,8 @@ impl Corridor {
 /// Collects the pieces of lines.
 struct Lines {
     radius_m: f64,
+    /// Positions read so far.
+    positions: u64,
     capsules: Vec<Capsule>,
 }
 
@@ -123,7 +125,9 @@ impl Lines {
     fn line(&mut self, positions: &[Position]) -> Result<(), CorridorError> {
         let mut last: Option<(f64, f64)> = None;
         for position in positions {
-            let (longitude, latitude) = degrees(position)?;
+            self.positions += 1;
+            let on_earth = degrees(position).ok_or(CorridorError::Position { number: self.positions });
+            let (longitude, latitude) = on_earth?;
             let (from, to) = match last {
                 None => ((longitude, latitude), (longitude, latitude)),
                 Some(from) => (from, (from.0 + shorter_way(longitude - from.0), latitude)),
@@ -161,13 +165,24 @@ impl Lines {
     }
 }
 
-fn degrees(position: &Position) -> Result<(f64, f64), CorridorError> {
-    let (longitude, latitude) = match position.as_slice() {
-        [longitude, latitude, ..] => (*longitude, *latitude),
-        _ => (f64::NAN, f64::NAN),
-    };
+/// Longitude and latitude; `None` where that is not on Earth.
+fn degrees(position: &Position) -> Option<(f64, f64)> {
+    let [longitude, latitude, ..] = *position.as_slice() else { return None };
     let on_earth = (-360.0..=360.0).contains(&longitude) && (-90.0..=90.0).contains(&latitude);
-    if on_earth { Ok((longitude, latitude)) } else { Err(CorridorError::Position { longitude, latitude }) }
+    on_earth.then_some((longitude, latitude))
+}
+
+/// What was expected and where, without what stands there: it may be somebody's position.
+fn without_value(error: &geojson::Error) -> String {
+    let text = error.to_string();
+    ["invalid type: ", "invalid value: "]
+        .iter()
+        .find_map(|found| {
+            let (before, value) = text.split_once(found)?;
+            let (_, expected) = value.rsplit_once(", expected ")?;
+            Some(format!("{before}expected {expected}"))
+        })
+        .unwrap_or(text)
 }
 
 /// The same step in longitude, but not more than half around the world.
@@ -291,10 +306,30 @@ mod tests {
     }
 
     #[test]
+    fn no_error_shows_a_position() {
+        for text in [
+            r#"{"type":"LineString","coordinates":[["13.41","52.5"]]}"#,
+            r#"{"type":"LineString","coordinates":"13.41, expected 52.5, expected"}"#,
+            r#"{"type":"LineString","coordinates":[[13.41]]}"#,
+            r#"{"type":"LineString","coordinates":[[13.41,152.5]]}"#,
+            r#"{"type":"Feature","geometry":null,"properties":13.41}"#,
+            r#"[13.41,52.5]"#,
+            "13.41",
+        ] {
+            let error = Corridor::from_geojson(text, 10.0).unwrap_err();
+            let shown = error.to_string();
+            assert!(!shown.contains("13.4") && !shown.contains("52.5"), "{text}: {shown}");
+        }
+    }
+
+    const POSITION_2: &str =
+        "position 2 is not longitude,latitude in degrees; write the longitude first, and latitudes from -90 to 90";
+
+    #[test]
     fn errors_name_the_value_and_the_fix() {
         let message = |text: &str, width| Corridor::from_geojson(text, width).unwrap_err().to_string();
         let line = r#"{"type":"LineString","coordinates":[[13.4,52.5],[13.5,99]]}"#;
-        assert_eq!(message(line, 10.0), "position 13.5,99 is not longitude,latitude in degrees");
+        assert_eq!(message(line, 10.0), POSITION_2);
         assert_eq!(message(line, 0.0), "a corridor of 0 m is not between 1 m and 200000 m wide");
         assert!(message(line, f64::NAN).starts_with("a corridor of NaN m"));
         assert!(message("route", 10.0).starts_with("not GeoJSON: "));

@@ -117,6 +117,8 @@ impl Listed {
                 return Err(wrong());
             }
             let text = str::from_utf8(line).map_err(|_| wrong())?;
+            // Editors on Windows put a byte order mark in front, which nobody sees.
+            let text = if *number == 1 { text.trim_start_matches('\u{feff}') } else { text };
             let text = text.split_once('#').map_or(text, |(tile, _)| tile).trim();
             if !text.is_empty() {
                 return tile(text).ok_or_else(wrong).map(Some);
@@ -160,6 +162,12 @@ mod tests {
         assert_eq!(tiles(&area), [(0, 0, 0), (1, 0, 1), (1, 1, 1), (3, 4, 5)]);
         assert_eq!(area.count(), 4);
         assert_eq!(area.counts().collect::<Vec<_>>(), [(0, 1), (1, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_in_front_and_nowhere_else() {
+        assert_eq!(tiles(&listed("\u{feff}3/4/5\r\n").unwrap()), [(3, 4, 5)]);
+        assert!(matches!(listed("3/4/5\n\u{feff}3/4/5"), Err(ListError::Line { number: 2, .. })));
     }
 
     #[test]
