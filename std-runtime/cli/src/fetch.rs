@@ -98,9 +98,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
             sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
         }
         match (report.outcome.failure(), &mut letters) {
-            (Some(failure), Some(letters)) => {
-                letters.add(&letter(report, failure, source.now())).map_err(Trouble::Letters)
-            }
+            (Some(failure), Some(letters)) => letters.add(&letter(report, failure, &source)).map_err(Trouble::Letters),
             (Some(_), None) | (None, _) => Ok(()),
         }
     });

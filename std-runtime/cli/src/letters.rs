@@ -7,7 +7,7 @@ use tidegate::fetch::{Failure, Fault, TileReport};
 use tidegate_core::{End, Instant};
 use tidegate_store::dead_letter::{DeadLetter, DeadLetters, Limits};
 
-use crate::exit::Fatal;
+use crate::{exit::Fatal, source::Source};
 
 /// The flag that names the file.
 #[derive(Debug, Args)]
@@ -40,9 +40,9 @@ impl LetterArgs {
 /// What to do about tiles that were not come to.
 pub(crate) const GO_ON: &str = "run the same command again to go on";
 
-/// The letter about a tile that was given up, at `now` on the run's clock.
-pub(crate) fn letter(report: &TileReport, failure: &Failure, now: Instant) -> DeadLetter {
-    let at = SystemTime::now();
+/// The letter about a tile that was given up.
+pub(crate) fn letter(report: &TileReport, failure: &Failure, source: &Source) -> DeadLetter {
+    let (at, now) = (SystemTime::now(), source.now());
     let status = |fault| match fault {
         Some(Fault::Status(status)) => Some(status),
         Some(_) | None => None,
@@ -51,16 +51,19 @@ pub(crate) fn letter(report: &TileReport, failure: &Failure, now: Instant) -> De
         (End::Exhausted { resume_at, .. }, Some(Fault::Status(429))) | (End::OutOfTime { resume_at }, _) => {
             Some(resume_at)
         }
-        // Whatever else stood in the way says nothing about the next run.
+        // Whatever else stood in the way says nothing about the next run …
         _ => None,
     };
-    let later = resume_at.filter(|resume_at| *resume_at > now && *resume_at < Instant::MAX);
+    // … but for a pause that the server asked for, as a 503 may.
+    let asked = report.attempts.last().and_then(|attempt| source.fetcher.upstreams().nth(attempt.source));
+    let pause = asked.map(|upstream| upstream.status().paused_until);
+    let later = resume_at.max(pause).filter(|later| *later > now && *later < Instant::MAX);
     DeadLetter {
         tile: report.tile,
         class: failure.kind().to_owned(),
         attempts: u32::try_from(report.attempts.len()).unwrap_or(u32::MAX),
         last_status: report.attempts.iter().rev().find_map(|attempt| status(attempt.fault)),
-        not_before: later.and_then(|resume_at| at.checked_add(resume_at.saturating_since(now))),
+        not_before: later.and_then(|later| at.checked_add(later.saturating_since(now))),
         at,
         correlation: report.id.to_string(),
     }

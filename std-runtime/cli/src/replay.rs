@@ -16,7 +16,7 @@ use tidegate::{
     config::Preset,
     fetch::{TileOutcome, TileReport},
 };
-use tidegate_core::{Instant, TileId};
+use tidegate_core::TileId;
 use tidegate_store::dead_letter::{DeadLetter, DeadLetterError, Kept, Replay};
 
 use crate::{
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
         if let Some(tile) = report.outcome.tile() {
             sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
         }
-        lock(&book).settle(report, source.now()).map_err(Trouble::Letters)
+        lock(&book).settle(report, &source).map_err(Trouble::Letters)
     });
     let finished = sink.finish().err().map(Trouble::Sink);
     let left = lock(&book).close();
@@ -118,13 +118,13 @@ impl Book {
         self.open.as_mut().map_or(Ok(()), |(_, kept)| kept.keep(letter))
     }
 
-    /// Says what came of a tile, at `now` on the run's clock. One that was cancelled keeps its letter as it is.
-    fn settle(&mut self, report: &TileReport, now: Instant) -> Result<(), DeadLetterError> {
+    /// Says what came of a tile. One that was cancelled keeps its letter as it is.
+    fn settle(&mut self, report: &TileReport, source: &Source) -> Result<(), DeadLetterError> {
         if matches!(report.outcome, TileOutcome::Cancelled) {
             return Ok(());
         }
         if let Some(failure) = report.outcome.failure() {
-            self.keep(&letter(report, failure, now))?;
+            self.keep(&letter(report, failure, source))?;
         }
         self.under_way.remove(&report.tile);
         Ok(())

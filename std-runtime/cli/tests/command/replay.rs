@@ -114,6 +114,22 @@ fn a_tile_that_the_server_wants_left_alone_is_left_alone() {
 }
 
 #[test]
+fn a_pause_that_the_server_asked_for_stands_in_the_letter_whatever_status_came_with_it() {
+    for (rules, is_asked) in [("503:600=100%", true), ("429:600=100%", true), ("503=100%", false), ("500=100%", false)]
+    {
+        let (mock, paths) = (mock(rules), Paths::new("tree"));
+        let flags = ["fetch", "--bbox=0,0,0,0", "--zooms", "0", "--retries", "0", "--output", &paths.archive];
+        run(&[&flags[..], &["--url-template", &mock.url_template(), "--dead-letter", &paths.letters]].concat());
+        let letters = paths.letters();
+        let letter = letters.first().expect("one tile was given up");
+        let wait = letter["not_before_unix_s"].as_u64().map(|at| at - letter["at_unix_s"].as_u64().expect("a time"));
+        // Never before what was asked for, and jitter on top.
+        let expected = if is_asked { 598..=900 } else { 0..=0 };
+        assert!(expected.contains(&wait.unwrap_or(0)), "{rules}: {letter}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let output = run(&["replay", "/nowhere/dead.ndjson", "--output", "x"]);
     assert_eq!(code(&output), Some(2));
