@@ -3,7 +3,7 @@
 //! Archives, dead letters and journals say where somebody goes. Whatever is created here can be read by its owner alone.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// How much a write is worth when the machine loses its power.
@@ -51,6 +51,29 @@ pub(crate) fn lock(file: &File, path: &Path) -> io::Result<()> {
         Err(TryLockError::Error(_)) => Ok(()),
         Ok(()) | Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
     }
+}
+
+/// Replaces the file at `path`, or creates it, in one step: whenever the process ends, the whole of the old or of the new one is
+/// there. Of several that do it at the same time the last one counts.
+///
+/// What a kill leaves in between is `NAME.new`, which the next call takes over: however often it happens, nothing piles up.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = Path::new(&name);
+    let mut file = loop {
+        let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(new)?;
+        // For the moment that somebody else needs, who then has moved the file away. Without locks nobody waits.
+        if file.lock().is_err() || is_still(&file, new)? {
+            break file;
+        }
+    };
+    let written = file.set_len(0).and_then(|()| file.write_all(bytes)).and_then(|()| std::fs::rename(new, path));
+    if written.is_err() {
+        // Gives the space back; if even that fails, the next call takes it over.
+        let _ = std::fs::remove_file(new);
+    }
+    written
 }
 
 /// Whether the open file is the one at `path`: between opening and locking it, its owner may have replaced it.
@@ -103,6 +126,38 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_replaced_is_whole_and_what_a_kill_left_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory");
+        std::fs::write(folder.path().join("memory.new"), "longer than what comes now").unwrap();
+        for text in ["first", "2nd"] {
+            replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+        let nowhere = folder.path().join("nowhere/memory");
+        assert_eq!(replace(&nowhere, b"lost").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn of_several_that_replace_a_file_one_is_there_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory");
+        replace(&path, &[b'z'; 5_000]).unwrap();
+        std::thread::scope(|scope| {
+            for letter in b'a'..=b'd' {
+                let path = &path;
+                scope.spawn(move || (0..50).for_each(|_| replace(path, &[letter; 5_000]).unwrap()));
+            }
+            for _ in 0..500 {
+                let read = std::fs::read(&path).unwrap();
+                assert!(read.len() == 5_000 && read.iter().all(|byte| *byte == read[0]), "{} bytes", read.len());
+            }
+        });
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
 
     #[test]
     fn a_file_that_was_replaced_or_removed_while_it_was_opened_is_not_taken() {

@@ -10,7 +10,6 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    io::Write,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -21,6 +20,8 @@ use tidegate_core::{
     drive::Clock,
     gate::{Downtime, SNAPSHOT_BYTES, Snapshot},
 };
+
+use crate::files;
 
 /// The gates of an earlier run, by host.
 ///
@@ -139,13 +140,9 @@ impl Memory {
     }
 
     fn write(&self) -> io::Result<()> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        let document = Document { version: VERSION, hosts: self.hosts.clone() };
-        serde_json::to_writer(&mut file, &document)?;
-        file.write_all(b"\n")?;
-        file.persist(&self.path)?;
-        Ok(())
+        let mut text = serde_json::to_vec(&Document { version: VERSION, hosts: self.hosts.clone() })?;
+        text.push(b'\n');
+        files::replace(&self.path, &text)
     }
 }
 
