@@ -8,8 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
+
+import pmtiles_reader
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "std-runtime/lab/data/world-z4.mbtiles"
@@ -46,12 +49,27 @@ class Mock:
         with urllib.request.urlopen(f"{self.origin}/__stats", timeout=10) as answer:
             return json.load(answer)
 
+    def settled(self):
+        """The counters once nothing is in flight: what a client gave up may still be worked on for a moment."""
+        for _ in range(100):
+            stats = self.stats()
+            if stats["in_flight"] == 0:
+                break
+            time.sleep(0.05)
+        return stats
+
+    def set_faults(self, rules):
+        """Puts these rules in force, one a line, and counts from zero."""
+        for path, body in ("__faults", rules.encode()), ("__reset", b""):
+            with urllib.request.urlopen(f"{self.origin}/{path}", data=body, timeout=10) as answer:
+                check(answer.status < 300, f"{path}: {answer.status}")
+
 
 @contextlib.contextmanager
-def mock(*arguments):
+def mock(*arguments, **options):
     """Starts a mock on a free port and ends it whatever happens."""
     command = [binary(), "mock", "--port", "0", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(), **options)
     try:
         line = process.stdout.readline()
         check(line.startswith("serving "), f"the mock did not start: {line!r}")
@@ -69,6 +87,24 @@ def tiles_of(archive):
     with contextlib.closing(sqlite3.connect(f"file:{archive}?mode=ro", uri=True)) as database:
         for z, x, row, data in database.execute("select zoom_level, tile_column, tile_row, tile_data from tiles"):
             yield (z, x, (1 << z) - 1 - row), data
+
+
+def found(path):
+    """Each whole tile of an archive of any kind, by (zoom, column, row from the north)."""
+    if path.suffix == ".mbtiles":
+        return dict(tiles_of(path))
+    if path.suffix == ".pmtiles":
+        return dict(pmtiles_reader.tiles(path)) if path.exists() else {}
+    # A temporary file is no tile.
+    files = (file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {(int(file.parts[-3]), int(file.parts[-2]), int(file.stem)): file.read_bytes() for file in files}
+
+
+def check_balance(name, metrics, wanted):
+    """Every tile asked for is accounted for, once."""
+    outcomes = ("fetched", "revalidated", "stale", "from_parent", "empty", "failed", "cancelled")
+    counts = {outcome: metrics[outcome] for outcome in outcomes if metrics.get(outcome)}
+    check(metrics["requested"] == wanted == sum(counts.values()), f"{name}: {wanted} tiles asked for, {counts}")
 
 
 def check_directory(folder, archive, extension):

@@ -11,11 +11,9 @@ import random
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
-import pmtiles_reader
-from common import EMBEDDED, binary, check, environment, mock, scratch, tidegate, tiles_of
+from common import EMBEDDED, binary, check, environment, found, mock, scratch, tidegate, tiles_of
 
 KILLS = 20
 REPLAYS_MAX = 20
@@ -26,15 +24,6 @@ seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 32)
 expected = dict(tiles_of(archive))
 zoom_max = max(zoom for zoom, _, _ in expected)
 print(f"seed {seed}")
-
-
-def found(path):
-    if path.suffix == ".mbtiles":
-        return dict(tiles_of(path))
-    if path.suffix == ".pmtiles":
-        return dict(pmtiles_reader.tiles(path))
-    files = (file for file in path.rglob("*") if file.is_file())
-    return {(int(file.parts[-3]), int(file.parts[-2]), int(file.stem)): file.read_bytes() for file in files}
 
 
 def killed_at_random(name, folder, server, rng):
