@@ -55,7 +55,7 @@ fn a_spent_budget_is_no_reason_to_end_what_is_under_way() {
         log_locations: false,
     };
     let routes = Routes {
-        mirrors: vec![Mirror { upstream: upstream(), template: template("b") }],
+        mirrors: vec![Mirror { upstream: upstream(), template: template("b"), send_correlation_id: false }],
         choice: Arc::new(Healthiest::of(2)),
         hedge: true,
         ..Routes::default()

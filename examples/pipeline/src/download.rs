@@ -44,10 +44,10 @@ impl Sources {
         let clock = SystemClock::start();
         let source = |mock: &Mock| -> Result<_, Box<dyn Error>> {
             let template = UrlTemplate::parse(&mock.url_template())?;
-            Ok(Mirror { upstream: Upstream::on(clock, settings.gate()?), template })
+            Ok(Mirror { upstream: Upstream::on(clock, settings.gate()?), template, send_correlation_id: true })
         };
         let [first, second] = &self.0;
-        let Mirror { upstream, template } = source(first)?;
+        let Mirror { upstream, template, .. } = source(first)?;
         let parts = Parts {
             transport: HttpTransport::new(HttpConfig {
                 max_connections: usize::from(concurrency),

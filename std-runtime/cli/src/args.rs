@@ -115,7 +115,7 @@ pub(crate) struct SourceArgs {
     #[command(flatten)]
     pub(crate) scheme: SchemeArgs,
     /// Rules for hosts, sources and mirrors alike, as TOML: [hosts."tiles.example.org"] (or "*.example.org", or "*") with preset,
-    /// rate, max-concurrency, timeout and headers. Flags and the environment win over them
+    /// rate, max-concurrency, timeout, headers and send-correlation-id. Flags and the environment win over them
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Settings that belong together; see --print-config. Where absent, fetch and replay are polite to public hosts, and bulk

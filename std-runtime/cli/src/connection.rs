@@ -42,7 +42,8 @@ pub(crate) struct ConnectionArgs {
     /// A header for each request, as in "X-Api-Key: value"; may be given several times
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// Send the correlation id of each attempt as x-correlation-id: only to servers that are yours
+    /// Send the correlation id of each attempt as x-correlation-id to every source: only where all are yours; see --config
+    /// for some of them
     #[arg(long)]
     pub(crate) send_correlation_id: bool,
 }
@@ -111,7 +112,6 @@ impl ConnectionArgs {
             Row::new("trusted certificates", roots, given(self.cacert.is_some())),
             Row::new("user-agent", config.user_agent, given(self.user_agent.is_some())),
             Row::new("headers", headers, given(!self.headers.is_empty())),
-            Row::new("send-correlation-id", self.send_correlation_id.to_string(), given(self.send_correlation_id)),
         ])
     }
 }

@@ -10,11 +10,15 @@
 //! max-concurrency = 2
 //! timeout = "20s"
 //! headers = { X-Api-Key = "…" }
+//!
+//! [hosts."*.our.example"]
+//! send-correlation-id = true
 //! ```
 //!
-//! Each source has a gate of its own, so each has the rules of its own host; of several that fit, the one that says most about
-//! the host counts, key by key. Headers go to their host alone, and also where a redirect leads there. How often a tile is
-//! tried is no matter of a host, since its attempts may go to several: there the preset of the first source counts.
+//! Each source has a gate of its own, so each has the rules of its own host, or of the first of its hosts where `{s}` names
+//! several; of several rules that fit, the one that says most about the host counts, key by key. Headers go to their host
+//! alone, and also where a redirect leads there. How often a tile is tried is no matter of a host, since its attempts may go to
+//! several: there the preset of the first source counts.
 
 use std::{fmt, fs, path::Path};
 
@@ -42,6 +46,8 @@ pub(crate) struct Hosts(Vec<(HostPattern, Rule)>);
 pub(crate) struct Rule {
     pub(crate) preset: Option<PresetArg>,
     pub(crate) overrides: Overrides,
+    /// Whether the host is ours, and may know the correlation ids.
+    pub(crate) send_correlation_id: bool,
     headers: Vec<(String, String)>,
 }
 
@@ -64,6 +70,7 @@ impl Hosts {
                 rate: more.overrides.rate.or(rule.overrides.rate),
                 ..Overrides::default()
             },
+            send_correlation_id: more.send_correlation_id || rule.send_correlation_id,
             headers: Vec::new(),
         })
     }
@@ -86,6 +93,7 @@ impl fmt::Debug for Rule {
         f.debug_struct("Rule")
             .field("preset", &self.preset)
             .field("overrides", &self.overrides)
+            .field("send_correlation_id", &self.send_correlation_id)
             .field("headers", &self.headers.len())
             .finish()
     }
@@ -138,6 +146,7 @@ fn read_rule(host: &str, rule: &Value) -> Result<(HostPattern, Rule), Problem> {
             "rate" => rule.overrides.rate = Some(read.as_text(rate)?),
             "max-concurrency" => rule.overrides.max_concurrency = Some(read.as_text(concurrency)?),
             "timeout" => rule.overrides.timeout = Some(read.as_text(timeout)?),
+            "send-correlation-id" => rule.send_correlation_id = read.as_bool()?,
             "headers" => rule.headers = read.as_headers(&hosts)?,
             _ => return Err(Problem(format!("{named}: not a key of a host; give {KEYS}"))),
         }
@@ -163,6 +172,11 @@ impl Key<'_> {
             }
         };
         read(&text).map_err(|problem| Problem(format!("{}={text}: {problem}", self.named)))
+    }
+
+    fn as_bool(&self) -> Result<bool, Problem> {
+        let why = || Problem(format!("{}: {}; give true or false", self.named, what(self.value)));
+        self.value.as_bool().ok_or_else(why)
     }
 
     /// Names and values; no message shows a value.
@@ -208,7 +222,7 @@ fn preset(name: &str) -> Result<PresetArg, String> {
 }
 
 const HOSTS: &str = "hosts";
-const KEYS: &str = "preset, rate, max-concurrency, timeout or headers";
+const KEYS: &str = "preset, rate, max-concurrency, timeout, headers or send-correlation-id";
 const EXAMPLE: &str = "as in [hosts.\"tiles.example.org\"]";
 
 #[cfg(test)]
@@ -275,6 +289,10 @@ mod tests {
             ("[hosts.a]\ntimeout = [5]", ["hosts.\"a\".timeout: an array", "give text or a number"]),
             ("[hosts.a]\npreset = \"rude\"", ["hosts.\"a\".preset=rude: not a preset", "ancestor, bulk, polite, load"]),
             ("[hosts.a]\nretries = 5", ["hosts.\"a\".retries: not a key of a host", "give preset, rate,"]),
+            (
+                "[hosts.a]\nsend-correlation-id = 1",
+                ["hosts.\"a\".send-correlation-id: an integer", "give true or false"],
+            ),
             ("[hosts.a]\nheaders = 5", ["hosts.\"a\".headers: an integer", "{ X-Api-Key = \"…\" }"]),
             ("[hosts.a]\nheaders = { Host = \"b\" }", ["hosts.\"a\".headers.Host: cannot be sent", "leave it out"]),
             ("[hosts.\"*\"]\nheaders = { X = \"b\" }", ["hosts.\"*\".headers: they would go", "give --header"]),

@@ -30,7 +30,9 @@ pub(crate) fn print(
         None => "the embedded tile server, on a free port".to_owned(),
     };
     let mut rows = of_preset(settings, &url);
-    rows.extend(of_mirrors(mirrors));
+    let first = url_template(settings)?;
+    rows.push(tells_id("send-correlation-id", args, hosts, first.as_ref().map_or("", UrlTemplate::host)));
+    rows.extend(of_mirrors(mirrors, args, hosts));
     rows.extend(of_run(args, hosts));
     rows.extend(args.connection.rows(settings.max_concurrency.value, settings.timeout.value, hosts)?);
     rows.extend(cache.iter().flat_map(|cache| cache.rows()));
@@ -61,7 +63,7 @@ pub(crate) const fn given(is_given: bool) -> &'static str {
 }
 
 /// The further sources, each with what may differ from the first.
-fn of_mirrors(mirrors: &[(UrlTemplate, Settings)]) -> Vec<Row> {
+fn of_mirrors(mirrors: &[(UrlTemplate, Settings)], args: &SourceArgs, hosts: &Hosts) -> Vec<Row> {
     if mirrors.is_empty() {
         return vec![Row::new("mirror", "none".to_owned(), given(false))];
     }
@@ -73,9 +75,19 @@ fn of_mirrors(mirrors: &[(UrlTemplate, Settings)]) -> Vec<Row> {
             ("  timeout", format!("{:?}", settings.timeout.value), settings.timeout.origin.name()),
         ];
         let own = own.map(|(name, value, origin)| Row::new(name, value, origin));
-        std::iter::once(Row::new("mirror", template.to_string(), given(true))).chain(own)
+        let id = tells_id("  send-correlation-id", args, hosts, template.host());
+        std::iter::once(Row::new("mirror", template.to_string(), given(true))).chain(own).chain([id])
     };
     mirrors.iter().flat_map(each).collect()
+}
+
+/// Whether a host is told correlation ids.
+fn tells_id(name: &'static str, args: &SourceArgs, hosts: &Hosts, host: &str) -> Row {
+    match (args.connection.send_correlation_id, hosts.rule(host).send_correlation_id) {
+        (true, _) => Row::new(name, "true".to_owned(), given(true)),
+        (false, true) => Row::new(name, "true".to_owned(), Origin::File.name()),
+        (false, false) => Row::new(name, "false".to_owned(), given(false)),
+    }
 }
 
 /// What belongs to this run alone.

@@ -108,7 +108,12 @@ impl Source {
             |settings: &Settings| Gate::new(gate(settings)).map(|gate| Upstream::on(clock, gate)).map_err(Fatal::usage);
         let templates = std::iter::once(&template).chain(mirrors.iter().map(|(template, _)| template));
         let hosts = templates.map(|template| template.host().to_owned()).collect();
-        let mirror = |(template, settings)| Ok(Mirror { upstream: upstream(&settings)?, template });
+        let tells_id = |template: &UrlTemplate| {
+            args.connection.send_correlation_id || rules.rule(template.host()).send_correlation_id
+        };
+        let mirror = |(template, settings)| {
+            Ok(Mirror { upstream: upstream(&settings)?, send_correlation_id: tells_id(&template), template })
+        };
         let mirrors = mirrors.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
         let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
         let health = Arc::new(Health::start(clock.now(), 1 + mirrors.len()));
@@ -120,7 +125,7 @@ impl Source {
             template: template.clone(),
             expect: Expect::DEFAULT,
             chance,
-            send_correlation_id: args.connection.send_correlation_id,
+            send_correlation_id: tells_id(&template),
             log_locations: args.log_locations,
         };
         let fetcher = Fetcher::routed(parts, routes, concurrency);

@@ -57,7 +57,7 @@ where
 
     pub(super) fn request(&self, source: usize, id: CorrelationId, tile: TileId, attempts: usize) -> Request {
         let request = self.plain_request(source, tile);
-        if self.parts.send_correlation_id {
+        if self.tells_id(source) {
             request.header("x-correlation-id", format!("{id}/{}", attempts + 1))
         } else {
             request

@@ -64,7 +64,7 @@ pub struct Parts<T, C = SystemClock> {
     pub expect: Expect,
     /// Where jitter comes from.
     pub chance: Chance,
-    /// Whether requests carry their correlation id: only to hosts that are ours.
+    /// Whether requests to the first source carry their correlation id: only to hosts that are ours.
     pub send_correlation_id: bool,
     /// Whether logs say where tiles lie: only where nobody else reads them.
     pub log_locations: bool,

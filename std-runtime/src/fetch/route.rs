@@ -28,6 +28,8 @@ pub struct Mirror<C = SystemClock> {
     pub upstream: Upstream<C>,
     /// Where a tile is there.
     pub template: UrlTemplate,
+    /// Whether requests carry their correlation id: only to hosts that are ours.
+    pub send_correlation_id: bool,
 }
 
 /// Where tiles may come from beside the first source, who chooses, and who listens.
@@ -251,6 +253,11 @@ where
 
     pub(super) fn template(&self, source: usize) -> &UrlTemplate {
         self.mirror(source).map_or(&self.parts.template, |mirror| &mirror.template)
+    }
+
+    /// Whether a source is told correlation ids.
+    pub(super) fn tells_id(&self, source: usize) -> bool {
+        self.mirror(source).map_or(self.parts.send_correlation_id, |mirror| mirror.send_correlation_id)
     }
 
     fn mirror(&self, source: usize) -> Option<&Mirror<C>> {

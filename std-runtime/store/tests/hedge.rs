@@ -63,7 +63,7 @@ fn world(
         log_locations: false,
     };
     let routes = Routes {
-        mirrors: vec![Mirror { upstream: upstream(), template: template("b") }],
+        mirrors: vec![Mirror { upstream: upstream(), template: template("b"), send_correlation_id: false }],
         choice: Arc::new(Healthiest::of(2)),
         hedge: true,
         ..Routes::default()

@@ -1,8 +1,13 @@
 //! Rules for hosts: what a file says where neither a flag nor the environment does.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
-use crate::support::{code, mock, run, scribe, settled, stderr, stdout, tidegate};
+use crate::support::{code, head, listen, mock, run, scribe, settled, stderr, stdout, tidegate};
 
 /// A file with these rules, and the directory that keeps it.
 fn rules(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -50,6 +55,22 @@ fn each_source_has_the_rules_of_its_own_host_and_shows_where_they_come_from() {
     assert_eq!(timeouts, ["10s preset", "3s file", "30s preset"]);
     assert_eq!(rows(&config, "attempts")[0][1..], ["3", "environment"]);
     assert!(!config.contains("k3y"), "{config}");
+}
+
+#[test]
+fn what_a_tilejson_document_names_has_the_rules_of_its_own_host() {
+    let addr = listen(|mut stream| {
+        while head(&mut stream).is_some() {
+            let body = r#"{"tilejson":"3.0.0","tiles":["http://localhost:1/{z}/{x}/{y}.png"]}"#;
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    let (_kept, path) = rules("[hosts.localhost]\nmax-concurrency = 7\n[hosts.\"127.0.0.1\"]\nmax-concurrency = 3\n");
+    let url = format!("http://{addr}/tiles.json");
+    let scheme = ["--scheme", "tilejson", "--url-template", &url];
+    let output = run(&[&["--print-config", "--config", path.to_str().expect("UTF-8")], &scheme[..]].concat());
+    let config = stdout(&output);
+    assert_eq!(rows(&config, "max-concurrency")[0][1..], ["fixed", "at", "7", "file"], "{config}{}", stderr(&output));
 }
 
 #[test]
@@ -104,6 +125,34 @@ fn headers_go_to_their_host_alone() {
     assert!(heads.iter().all(|head| head.contains("x-both: all") && !head.contains("k3y")), "{heads:?}");
     assert!(others.iter().all(|head| head.contains("x-both: ours") && head.contains("x-api-key: k3y")), "{others:?}");
     assert_eq!((heads.len(), others.len()), (9, 9));
+}
+
+#[test]
+fn correlation_ids_go_to_the_hosts_that_are_ours_alone() {
+    // The first source refuses everything, so each tile goes to both.
+    let theirs = listen_refusing();
+    let (ours, heads) = scribe();
+    let (_kept, path) = rules("[hosts.localhost]\nsend-correlation-id = true\n");
+    let mirror = ours.replace("127.0.0.1", "localhost");
+    let flags = ["-n", "3", "-c", "1", "--config", path.to_str().expect("UTF-8"), "--mirror", &mirror];
+    let output = run(&[&flags[..], &["--url-template", &theirs.0]].concat());
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let (theirs, ours) = (theirs.1.lock().expect("no panic"), heads.lock().expect("no panic"));
+    assert!(!theirs.is_empty() && theirs.iter().all(|head| !head.contains("correlation")), "{theirs:?}");
+    assert!(ours.len() == 3 && ours.iter().all(|head| head.contains("x-correlation-id: ")), "{ours:?}");
+}
+
+/// A server that finds every request bad, and the heads of what it was asked.
+fn listen_refusing() -> (String, Arc<Mutex<Vec<String>>>) {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let written = Arc::clone(&heads);
+    let addr = listen(move |mut stream| {
+        while let Some(head) = head(&mut stream) {
+            written.lock().expect("no panic").push(head);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    (format!("http://{addr}/{{z}}/{{x}}/{{y}}.png"), heads)
 }
 
 #[test]
