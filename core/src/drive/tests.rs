@@ -55,6 +55,15 @@ const POLICY: CallConfig = CallConfig {
     patience: None,
 };
 
+#[test]
+fn a_clock_behind_a_reference_tells_the_same_time() {
+    fn now_of<C: Clock>(clock: C) -> Instant {
+        clock.now()
+    }
+    let world = world_of(ONE_AT_A_TIME);
+    assert_eq!(now_of(&world.time), START);
+}
+
 fn world_of(config: GateConfig) -> World {
     World::new(config)
 }

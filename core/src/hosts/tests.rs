@@ -119,6 +119,12 @@ fn a_paused_host_stays_until_the_pause_ends() {
     let pause = |gate: &mut Gate| gate.pause_until(START, secs(600));
     assert_eq!(newcomer(PLAIN, secs(599), pause), full(secs(600), Held::Paused));
     assert_eq!(newcomer(PLAIN, secs(600), pause), Ok(()));
+    let pause_in_flight = |gate: &mut Gate| {
+        let _out = go(gate, START);
+        gate.pause_until(START, secs(5));
+    };
+    assert_eq!(newcomer(PLAIN, secs(4), pause_in_flight), full(secs(40), Held::Paused));
+    assert_eq!(newcomer(PLAIN, secs(5), pause_in_flight), full(secs(40), Held::InFlight { in_flight: 1 }));
 }
 
 #[test]
@@ -163,6 +169,21 @@ fn a_ticket_that_comes_back_to_an_evicted_host_changes_nothing() {
 }
 
 #[test]
+fn a_ticket_changes_nothing_in_another_gate_over_a_period_either() {
+    let window = PeriodWindow::last(Duration::from_secs(10)).expect("in range");
+    let mut table: HostTable<u8, 2, PeriodWindow> = HostTable::new();
+    let take = |gate: &mut Gate<PeriodWindow>| match gate.poll(START, Try::First) {
+        Admission::Go(ticket) => ticket,
+        refused => panic!("{refused:?}"),
+    };
+    let first = take(table.gate_over_period(START, 1, window, PLAIN).expect("room"));
+    let second = table.gate_over_period(START, 2, window, PLAIN).expect("room");
+    let _present = take(second);
+    second.settle(START, first, Outcome::Failure, ENTROPY);
+    assert_eq!((second.in_flight(), second.is_healthy()), (1, true));
+}
+
+#[test]
 fn ids_come_round_without_meeting_a_gate_that_is_there() {
     let mut table: HostTable<u32, 2> = HostTable::new();
     let stays = go(table.gate(START, 0, PLAIN).expect("room"), START);
@@ -192,6 +213,7 @@ fn a_table_can_judge_stretches_of_time() -> Result<(), WindowError> {
     assert!(table.is_empty());
     let gate = table.gate_over_period(START, 1, window, PLAIN).expect("room");
     gate.pause_until(START, secs(5));
+    assert!(!table.is_empty());
     assert_eq!(table.gate_over_period(secs(4), 2, window, PLAIN).map(drop), full(secs(5), Held::Paused));
     assert!(table.gate_over_period(secs(5), 2, window, PLAIN).is_ok());
     Ok(())

@@ -154,6 +154,27 @@ mod tests {
     }
 
     #[test]
+    fn after_two_windows_of_silence_a_window_begins_with_what_is_recorded() {
+        let mut recent = rotating();
+        recent.record(Instant::from_nanos(1_000), Duration::from_millis(5));
+        recent.record(Instant::from_nanos(1_200), Duration::from_millis(5));
+        assert_eq!(recent.view(Instant::from_nanos(1_399)).count(), 1, "for two windows from then on");
+        assert_eq!(recent.view(Instant::from_nanos(1_400)).count(), 0);
+    }
+
+    #[test]
+    fn a_call_that_is_given_by_its_start_counts_as_its_latency_does() {
+        let (mut by_start, mut by_latency) = (rotating(), rotating());
+        for (started, ended) in [(1_000, 9_001_000), (9_001_050, 9_001_150), (5_001_000, 9_001_250)] {
+            let (started, ended) = (Instant::from_nanos(started), Instant::from_nanos(ended));
+            by_start.record_since(ended, started);
+            by_latency.record(ended, ended.saturating_since(started));
+            assert_eq!(std::format!("{:?}", by_start.view(ended)), std::format!("{:?}", by_latency.view(ended)));
+            assert!(by_start.view(ended).count() > 0);
+        }
+    }
+
+    #[test]
     fn time_running_backwards_changes_nothing() {
         let mut recent = rotating();
         recent.record(Instant::from_nanos(1_000), Duration::from_millis(5));

@@ -58,6 +58,8 @@ fn nonsense_is_refused_with_a_message_that_says_what_to_change() {
         let config = LatencyConfig { resolution, lowest, highest };
         assert_eq!(LatencyBuckets::<CELLS>::new(config).expect_err(text).to_string(), text);
     }
+    let point = LatencyConfig { highest: DEFAULT.lowest, ..DEFAULT };
+    assert_eq!(point.cells(), 1, "a range of one latency is a range");
     let reversed = LatencyConfig { lowest: DEFAULT.highest, highest: DEFAULT.lowest, ..DEFAULT };
     assert_eq!(reversed.cells(), 0, "and no number of cells is named for a range that is refused");
     assert!(LatencyConfig { highest: Duration::MAX, ..DEFAULT }.check().is_err());
@@ -144,11 +146,13 @@ fn latencies_beyond_the_range_are_counted_and_not_lost() {
     for latency in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(900)] {
         counted.record(latency);
     }
-    for latency in [Duration::from_secs(70), Duration::from_secs(1_099), Duration::from_secs(1_100), Duration::MAX] {
-        counted.record(latency);
+    // The last but one is zero in its lower 32 bits.
+    for seconds in [70, 1_099, 1_100, 1 << 32] {
+        counted.record(Duration::from_secs(seconds));
     }
+    counted.record(Duration::MAX);
     let seen = counted.view();
-    assert_eq!((seen.count(), seen.below(), seen.above()), (7, 3, 4));
+    assert_eq!((seen.count(), seen.below(), seen.above()), (8, 3, 5));
     assert_eq!(seen.min(), Some(Duration::ZERO));
     assert_eq!(seen.max(), Some(Duration::from_nanos((1 << 40) - 1)), "1,099.51 s");
     // The ends of the range themselves are inside it, and shorter and longer ones come back as the bounds say.

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     breaker::BreakerConfig,
     call::{Call, CallConfig, CallPolicy, End, Next, Step},
-    gate::{Gate, GateConfig, RateControl},
+    gate::{Gate, GateConfig, RateControl, Why},
     limit::LimitConfig,
     outcome::Refusal,
     rate::{Rate, RateConfig},
@@ -151,6 +151,61 @@ fn records_that_differ_have_hashes_that_differ() {
         let [(before, one), (after, other)] = pair else { continue };
         assert!(before != after || one == other, "{one} and {other} have the same hash");
     }
+}
+
+#[test]
+fn every_input_and_every_part_of_a_decision_is_in_the_hash() {
+    let attempts = [Try::First, Try::Again];
+    let controls = [
+        Control::Pause { until: START },
+        Control::Pause { until: Instant::MAX },
+        Control::Breaker(crate::breaker::BreakerMode::ForcedOpen),
+        Control::Breaker(crate::breaker::BreakerMode::ForcedClosed),
+        Control::Readmit,
+    ];
+    let whys = [
+        Why::ForcedOpen,
+        Why::Queued,
+        Why::InFlight { in_flight: 1, limit: 2 },
+        Why::InFlight { in_flight: 2, limit: 1 },
+        Why::Ramp { in_flight: 1, ramp: 2 },
+    ];
+    let waits = whys.into_iter().flat_map(|why| {
+        [
+            Decision::Wait { until: START, why },
+            Decision::Full { until: START, why },
+            Decision::Wait { until: Instant::MAX, why },
+        ]
+    });
+    let decisions: Vec<Decision> = waits.chain([Decision::Clear]).collect();
+    let asked = attempts.into_iter().flat_map(|attempt| {
+        decisions
+            .iter()
+            .flat_map(move |&decision| [Event::Polled { attempt, decision }, Event::Peeked { attempt, decision }])
+    });
+    let events: Vec<Event> = controls
+        .into_iter()
+        .map(|control| Event::Controlled { control })
+        .chain(asked)
+        .chain([Event::Changed])
+        .collect();
+    let mut hashes: Vec<u64> = events
+        .iter()
+        .map(|&event| {
+            let mut hash = TraceHash::new();
+            hash.add(&Record { now: START, event });
+            hash.value()
+        })
+        .collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), events.len(), "two records differ, and their hashes do not");
+}
+
+#[test]
+fn a_trace_gives_attempts_the_time_that_its_gate_gives_them() {
+    let traced: Traced<Gate, 1> = Traced::new(gate(TIGHT));
+    assert_eq!(Gatekeeper::attempt_timeout(&traced), TIGHT.attempt_timeout);
 }
 
 #[test]

@@ -24,6 +24,20 @@ fn one_two_four_seconds_then_it_gives_up() {
 }
 
 #[test]
+fn while_it_backs_off_it_says_until_when() {
+    let policy = policy(CALM);
+    let mut gate = gate(OPEN_GATE);
+    let mut call = Call::new(&policy, secs(600));
+    assert_eq!(call.backs_off_until(START), None, "it has not begun");
+    let _: Next = make(&mut call, START, &mut gate, Outcome::Failure);
+    assert_eq!(call.backs_off_until(START), Some(secs(1)));
+    assert_eq!(call.backs_off_until(millis(999)), Some(secs(1)));
+    assert_eq!(call.backs_off_until(secs(1)), None, "it is due");
+    call.end(End::Cancelled);
+    assert_eq!(call.backs_off_until(START), None, "it is over");
+}
+
+#[test]
 fn an_answer_ends_it() {
     let ends = [
         (Outcome::Success, End::Succeeded),

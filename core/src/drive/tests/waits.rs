@@ -146,6 +146,26 @@ fn a_retry_that_waits_for_the_budget_does_not_hold_up_first_attempts() {
 }
 
 #[test]
+fn a_retry_without_a_budget_keeps_its_place_behind_others() {
+    let gate = GateConfig { budget: Some(TIGHT), rate: one_each(5, 2), ..ONE_AT_A_TIME };
+    let (world, policy, journal, ends) = (world_of(gate), policy(POLICY), Journal::default(), Rc::default());
+    let mut executor = Executor::new(&world);
+    // The retry of call 0 takes the only one in reserve. That of call 1 then enters behind call 2, which waits for the rate.
+    for (who, arrives_ms, failing) in [(0, 0, true), (1, 2_000, true), (2, 5_500, false)] {
+        let failing: &[Outcome] = if failing { &[Outcome::Failure] } else { &[] };
+        let call = outcomes(&world, &policy, secs(600), who, failing, &journal, &ends);
+        let arrival = world.time.sleep_until(millis(arrives_ms));
+        executor.spawn(async {
+            arrival.await;
+            call.await;
+        });
+    }
+    assert_eq!(executor.run(), []);
+    assert_eq!(journal.entries(), [(0, 0), (1_000, 0), (5_000, 1), (10_000, 2), (21_000, 1)]);
+    assert!(ends.borrow().iter().all(|(_, _, end)| *end == End::Succeeded));
+}
+
+#[test]
 fn patience_for_the_budget_is_not_renewed_by_stepping_aside() {
     let gate = GateConfig { budget: Some(TIGHT), ..ONE_AT_A_TIME };
     let (world, journal, ends) = (world_of(gate), Journal::default(), Rc::default());

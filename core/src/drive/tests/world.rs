@@ -7,7 +7,7 @@ use core::{
 use std::{
     boxed::Box,
     collections::{BTreeMap, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicUsize, Ordering},
@@ -180,6 +180,8 @@ impl Wake for TaskWaker {
 struct Task<'w> {
     future: Option<Pin<Box<dyn Future<Output = ()> + 'w>>>,
     waker: Arc<TaskWaker>,
+    /// Where it may not, its panic is one of the test.
+    may_panic: bool,
 }
 
 /// Runs tasks in the order in which they were woken, and moves the clock when all of them wait.
@@ -198,9 +200,14 @@ impl<'w> Executor<'w> {
     pub(super) fn spawn(&mut self, future: impl Future<Output = ()> + 'w) -> usize {
         let id = self.tasks.len();
         let waker = Arc::new(TaskWaker { id, ready: Arc::clone(&self.ready), wakes: AtomicUsize::new(0) });
-        self.tasks.push(Task { future: Some(Box::pin(future)), waker });
+        self.tasks.push(Task { future: Some(Box::pin(future)), waker, may_panic: false });
         self.ready.lock().expect("nothing panics under it").push_back(id);
         id
+    }
+
+    /// This task may panic, and the others go on.
+    pub(super) fn may_panic(&mut self, id: usize) {
+        self.tasks[id].may_panic = true;
     }
 
     /// Drops a task wherever it stands.
@@ -221,15 +228,18 @@ impl<'w> Executor<'w> {
         Waker::from(Arc::clone(&self.tasks[id].waker))
     }
 
-    /// Runs what is ready, and does not move the clock. A task that panics ends.
+    /// Runs what is ready, and does not move the clock. A task that may panic and does ends.
     pub(super) fn run_ready(&mut self) {
         loop {
             let Some(id) = self.ready.lock().expect("nothing panics under it").pop_front() else { return };
             let waker = self.waker(id);
             let Some(future) = &mut self.tasks[id].future else { continue };
             let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
-            if matches!(polled, Ok(Poll::Ready(())) | Err(_)) {
-                self.tasks[id].future = None;
+            match polled {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(())) => self.tasks[id].future = None,
+                Err(_) if self.tasks[id].may_panic => self.tasks[id].future = None,
+                Err(panic) => resume_unwind(panic),
             }
         }
     }

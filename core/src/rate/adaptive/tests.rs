@@ -119,6 +119,33 @@ fn above_the_last_cut_it_grows_carefully_and_then_bolder() {
 }
 
 #[test]
+fn it_stays_bold_for_as_long_as_nothing_is_refused() {
+    let mut rate = rate_of_one();
+    rate.adaptation.cut_interval = Compact::of(2 * SECOND_NS);
+    let (mut now, mut steps) = (START, 0);
+    while steps < 280 {
+        let before_ns = interval_ns(&rate);
+        now = use_up(&mut rate, now, 1);
+        let grown_ns = before_ns - interval_ns(&rate);
+        if grown_ns > 0 {
+            steps += 1;
+            let part = before_ns / grown_ns;
+            assert!(steps <= 40 || part <= 32, "step {steps} is one part in {part}");
+        }
+    }
+}
+
+#[test]
+fn each_134_ms_of_use_are_a_step() {
+    let mut rate = rate_of_one();
+    let before_ns = interval_ns(&rate);
+    flight(&mut rate, START, 1, 0);
+    assert_eq!(interval_ns(&rate), before_ns, "one answer is worth 67 ms at most");
+    flight(&mut rate, START, 1, 0);
+    assert!(interval_ns(&rate) < before_ns);
+}
+
+#[test]
 fn growth_follows_use() {
     let mut rate = seeking(50);
     let before_ns = interval_ns(&rate);
@@ -152,6 +179,25 @@ fn a_cut_is_as_large_as_its_evidence() {
 }
 
 #[test]
+fn what_came_during_the_rest_decides_how_large_the_next_cut_is() {
+    for (good, refused, sixteenths) in [(24, 3, 1), (23, 3, 4), (6, 3, 4), (5, 3, 8), (2, 3, 8), (1, 3, 16)] {
+        let mut rate = seeking(100);
+        flight(&mut rate, START, 0, 2);
+        let before_ns = interval_ns(&rate);
+        flight(&mut rate, START.plus_ns(REST_NS - 1), good, refused - 1);
+        flight(&mut rate, START.plus_ns(REST_NS), 0, 1);
+        assert_eq!((interval_ns(&rate) - before_ns) * 16 / before_ns, sixteenths, "{refused} refused, {good} accepted");
+    }
+}
+
+#[test]
+fn the_first_cut_does_not_wait_for_a_rest_at_the_origin_of_time() {
+    let mut rate = seeking(100);
+    flight(&mut rate, Instant::from_nanos(1), 0, 2);
+    assert_eq!(interval_ns(&rate), SECOND_NS / 50);
+}
+
+#[test]
 fn a_single_refusal_and_a_tolerated_share_do_not_cut() {
     assert_eq!(cut_of(0, 1), 0, "one refusal may be anything");
     assert_eq!(cut_of(64, 2), 0, "one in 32 is put up with");
@@ -168,6 +214,17 @@ fn old_evidence_fades() {
     flight(&mut rate, START, 0, 1);
     assert!(grown_ns < before_ns);
     assert_eq!(interval_ns(&rate), grown_ns, "a refusal 600 answers ago still counts");
+}
+
+#[test]
+fn of_256_answers_half_are_forgotten() {
+    let mut rate = seeking(100);
+    flight(&mut rate, START, 256, 0);
+    let grown_ns = interval_ns(&rate);
+    flight(&mut rate, START, 0, 4);
+    assert_eq!(interval_ns(&rate), grown_ns, "4 of 128 are one in 32");
+    flight(&mut rate, START, 0, 1);
+    assert!(interval_ns(&rate) > grown_ns, "5 of 128 are more than one in 32");
 }
 
 #[test]
@@ -204,6 +261,9 @@ fn cuts_are_1_07_s_apart_and_nothing_grows_in_between() {
     flight(&mut rate, START.plus_ns(REST_NS), 0, 1);
     // 51 refused of 50 accepted: half as much again.
     assert_eq!(interval_ns(&rate), cut_ns * 3 / 2, "what came meanwhile counts when the rest is over");
+    let cut_ns = interval_ns(&rate);
+    flight(&mut rate, START.plus_ns(2 * REST_NS), 50, 0);
+    assert!(interval_ns(&rate) < cut_ns, "growth when the rest is over");
 }
 
 #[test]
@@ -288,6 +348,8 @@ fn what_was_learnt_before_counts_only_where_it_is_stricter() {
     let (mut limiter, mut adaptation) = Adaptation::new(AdaptiveRateConfig::DEFAULT).expect("valid");
     adaptation.restore(START, &mut limiter, SECOND_NS / 1_000, SECOND_NS / 900);
     assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns()), (SECOND_NS / 50, 0), "faster: learnt again");
+    adaptation.restore(START, &mut limiter, SECOND_NS / 50, SECOND_NS / 900);
+    assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns()), (SECOND_NS / 50, 0), "nor is the same stricter");
     adaptation.restore(START, &mut limiter, SECOND_NS / 20, SECOND_NS / 25);
     let kept = Compact::of(SECOND_NS / 25).get();
     assert_eq!((limiter.interval_ns(), adaptation.cut_interval_ns()), (SECOND_NS / 20, kept));
@@ -364,4 +426,5 @@ fn nonsense_is_rejected_with_what_to_change() {
     assert_eq!(error(AdaptiveRateConfig { kind, ..base }), AdaptiveRateError::ToleranceIsZero);
     let catch_up = Duration::from_secs(61);
     assert_eq!(error(AdaptiveRateConfig { catch_up, ..base }), AdaptiveRateError::CatchUpTooLong);
+    assert!(AdaptiveRate::new(AdaptiveRateConfig { catch_up: Duration::from_secs(60), ..base }).is_ok());
 }
