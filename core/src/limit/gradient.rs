@@ -13,7 +13,7 @@
 //! | below 5/4 | always |
 //! | below 3/2 | `Rₕ/Rₗ − 1 < 5/4 · (h/l − 1)` |
 //! | below 7/4 | `Rₕ/Rₗ − 1 < 1/4 · (h/l − 1)` |
-//! | from there | `Rₕ < Rₗ` |
+//! | from there | never |
 //!
 //! Otherwise one step down. By Little's law latency grows as the number at once does where the server carries no more
 //! (`Rₕ/Rₗ = h/l`), and not at all where it does; `Rₗ` is twice `R₀` where even half of it is too many. A step is an eighth,
@@ -221,7 +221,7 @@ impl Trial {
 
     /// The same, at least half a round further: what made it so high may be that `R₀` is not true any more.
     const fn next_with_rest_soon(self) -> Self {
-        if self.0 > Self::LAST_HIGH.0 / 2 { Self::REST } else { Self(self.next().0 + Self::LAST_HIGH.0 / 2) }
+        if self.0 >= Self::LAST_HIGH.0 / 2 { Self::REST } else { Self(self.next().0 + Self::LAST_HIGH.0 / 2) }
     }
 
     /// The same, where the start is over.
@@ -246,3 +246,6 @@ const TIME_NS_MAX: u64 = (TIME_MAX as u64) << TIME_SHIFT;
 const MEAN_SHIFT: u32 = 8;
 
 const _: () = assert!(size_of::<Evidence>() == 12);
+
+#[cfg(test)]
+mod tests;

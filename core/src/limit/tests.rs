@@ -149,6 +149,58 @@ fn answers_that_take_no_time_or_for_ever_move_the_gradient_within_its_bounds() {
 }
 
 #[test]
+fn answers_that_take_no_time_let_the_gradient_rise_to_its_ceiling() {
+    let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
+    for _ in 0..1_000 {
+        let slots: std::vec::Vec<Slot> = core::iter::from_fn(|| limit.try_acquire().ok()).collect();
+        slots.into_iter().for_each(|slot| limit.settle(slot, Load::Carried, Duration::ZERO));
+    }
+    assert_eq!(limit.learnt(), 50);
+}
+
+/// Answers one of so many calls in flight, `count` times.
+fn answer(limit: &mut ConcurrencyLimit, in_flight: u16, count: u16) {
+    for _ in 0..count {
+        while limit.in_flight() < in_flight {
+            let _out: Slot = limit.try_acquire().expect("below the limit");
+        }
+        limit.settle(Slot { cuts: limit.cuts }, Load::Carried, Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn one_more_after_as_many_successes_as_there_are_places_if_half_of_them_are_used() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 10, ..AIMD }).expect("valid");
+    answer(&mut limit, 4, 100);
+    assert_eq!(limit.limit(), 10, "less than half of the places were used");
+    answer(&mut limit, 5, 9);
+    assert_eq!(limit.limit(), 10);
+    answer(&mut limit, 5, 1);
+    assert_eq!(limit.limit(), 11);
+}
+
+#[test]
+fn the_gradient_judges_what_came_while_seven_eighths_of_the_places_were_used() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 32, ..GRADIENT }).expect("valid");
+    assert_eq!(limit.limit(), 16, "half of it first");
+    answer(&mut limit, 13, 1_000);
+    assert_eq!(limit.limit(), 16);
+    answer(&mut limit, 14, 127);
+    assert_eq!(limit.limit(), 16);
+    answer(&mut limit, 14, 1);
+    assert_eq!(limit.limit(), 32, "128 answers are a mean");
+}
+
+#[test]
+fn a_higher_floor_raises_it() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 10, ..AIMD }).expect("valid");
+    for (floor, learnt) in [(9, 10), (10, 10), (11, 11), (2, 11)] {
+        limit.set_bounds(floor, 50).expect("valid");
+        assert_eq!(limit.learnt(), learnt, "with a floor of {floor}");
+    }
+}
+
+#[test]
 fn a_lower_ceiling_drains_what_is_in_flight() {
     let mut limit = ConcurrencyLimit::new(LimitConfig::fixed(3)).expect("valid");
     let slots: std::vec::Vec<Slot> = core::iter::from_fn(|| limit.try_acquire().ok()).collect();
