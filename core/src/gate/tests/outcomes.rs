@@ -202,3 +202,21 @@ fn then(outcome: Outcome) -> &'static str {
         Next::Retry { at } => panic!("{outcome:?} is retried at {at:?}"),
     }
 }
+
+#[test]
+fn the_retries_that_are_shown_are_those_that_are_admitted() {
+    let mut gate = gate(GateConfig { budget: BUDGET, ..PLAIN });
+    assert_eq!(gate.retries_available(START), Some(1), "the reserve");
+    (0..4).for_each(|_| call(&mut gate, START, Outcome::Success));
+    assert_eq!(gate.retries_available(START), Some(3), "and what four answers have earned");
+    for left in [2, 1, 0] {
+        let _ticket = go(&mut gate, secs(50), Try::Again);
+        assert_eq!(gate.retries_available(secs(50)), Some(left));
+    }
+    assert!(!matches!(gate.poll(secs(50), Try::Again), Admission::Go(_)));
+    assert_eq!(gate.retries_available(secs(150)), Some(1), "the reserve is back");
+    // An earlier reading means that no time has passed.
+    let _ticket = go(&mut gate, secs(300), Try::Again);
+    assert_eq!(gate.retries_available(secs(10)), gate.retries_available(secs(300)));
+    assert_eq!(super::gate(PLAIN).retries_available(START), None, "without a budget nothing counts them");
+}
