@@ -3,6 +3,7 @@
 //! Everything else is handed a [`Clock`] and a [`Chance`], so that it runs unchanged on virtual time and from a seed.
 
 mod timers;
+mod within;
 
 use std::{
     future::Future,
@@ -14,7 +15,8 @@ use std::{
 
 use tidegate_core::{Entropy, Instant, drive::Clock};
 
-use timers::Alarm;
+pub(crate) use timers::Alarm;
+pub(crate) use within::within;
 
 /// The monotonic clock of the machine, counted from when it was made, with timers of its own ([`Sleep`]).
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,7 @@ use smol::{Executor, Task, channel};
 /// An executor with threads of its own. Calls are tasks here; blocking work has no place on it.
 ///
 /// One thread is the default and the fastest on small machines: a task is cheap, and waking another thread is not. While there
-/// is nothing to do a thread waits for that alone, and not for sockets too, which takes five times as many system calls; what
-/// waits for sockets here is served by the thread that async-io has for that.
+/// is nothing to do it waits for the sockets of its tasks itself, so that an answer wakes the thread that reads it and no other.
 #[derive(Debug)]
 pub struct Runtime {
     executor: Arc<Executor<'static>>,
@@ -29,7 +28,7 @@ impl Runtime {
             let (executor, stopped) = (Arc::clone(&runtime.executor), stopped.clone());
             let body = move || {
                 // Ends with an error when the sender is closed: that is the word to stop.
-                let _ended = futures_lite::future::block_on(executor.run(stopped.recv()));
+                let _ended = async_io::block_on(executor.run(stopped.recv()));
             };
             runtime.threads.push(thread::Builder::new().name(format!("tidegate-tasks-{number}")).spawn(body)?);
         }

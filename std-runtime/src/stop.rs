@@ -1,8 +1,14 @@
 //! How work is asked to end: first by finishing what has begun, then at once.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicU8, Ordering},
+    task::{Context, Poll},
+};
 
 use event_listener::{Event, listener};
+use pin_project_lite::pin_project;
 
 /// How far a stop goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +60,30 @@ impl Stop {
 
     /// The output of `work`, or `None` where the stop comes first. Once a stop was asked for, `work` is not even looked at:
     /// it might begin something.
-    pub async fn or<T>(&self, extent: Extent, work: impl Future<Output = T>) -> Option<T> {
-        let stopped = async {
-            self.asked(extent).await;
-            None
-        };
-        smol::future::or(stopped, async { Some(work.await) }).await
+    pub fn or<F: Future>(&self, extent: Extent, work: F) -> impl Future<Output = Option<F::Output>> {
+        Unless { asked: self.asked(extent), work }
+    }
+}
+
+pin_project! {
+    // By hand: an async function would keep `work` twice, and these are inside of one another in each tile under way.
+    struct Unless<A, F> {
+        #[pin]
+        asked: A,
+        #[pin]
+        work: F,
+    }
+}
+
+impl<A: Future<Output = ()>, F: Future> Future for Unless<A, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.asked.poll(context) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => this.work.poll(context).map(Some),
+        }
     }
 }
 

@@ -127,8 +127,9 @@ def values():
         check(sum(state.values()) == 1, f"{state}")
         for name in ("limit", "rate_per_second", "interval_seconds", "retries_available", "pause_seconds", "rate_cuts_total", "limit_cuts_total"):
             check((f"tidegate_{name}", ("source", str(source))) in samples, f"no {name} of source {source}")
-    for name in ("tidegate_connections", "tidegate_workers", "process_open_fds", "process_max_fds", "tidegate_uptime_seconds"):
+    for name in ("tidegate_connections", "process_open_fds", "process_max_fds", "tidegate_uptime_seconds"):
         check(total(samples, name) > 0, f"{name} says nothing")
+    check(("tidegate_requests_under_way",) in samples, "no requests under way")
     succeeded = total(samples, "tidegate_attempts_total", outcome="succeeded")
     failed = total(samples, "tidegate_attempts_total", outcome="failed")
     said = health["stats"]

@@ -188,12 +188,11 @@ impl Source {
         self.fetcher.stop()
     }
 
-    /// Closes connections and threads; what is still running after that was asked to end.
+    /// Closes connections; what is still running after that was asked to end.
     pub(crate) fn close(self) {
         drop(self.listening);
         self.fetcher.stop().ask(Extent::Abort);
-        // Threads that do not end in this time end with the process.
-        let _still_closing = self.fetcher.transport().close(CLOSE_WITHIN);
+        self.fetcher.transport().close();
     }
 }
 
@@ -268,7 +267,7 @@ pub(crate) fn tilejson(args: &SourceArgs, hosts: &Hosts, limit: Duration, url: &
     }
     let text = String::from_utf8_lossy(&answer.body);
     let document = text.parse::<TileJson>().map_err(|error| unusable(&error))?;
-    let _still_closing = transport.close(CLOSE_WITHIN);
+    transport.close();
     Ok(document)
 }
 
@@ -284,5 +283,3 @@ fn listen(address: SocketAddr, health: Arc<Health>, fetcher: Fetcher<HttpTranspo
     tracing::info!(address = %server.address(), "serving health and metrics");
     Ok(server)
 }
-
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);

@@ -6,7 +6,8 @@
 //! one: the thread may then wake once for nothing.
 //!
 //! **When it harms**: where timers are set for ever earlier instants, each wakes the thread. And it is one thread for the
-//! process, so whatever a waker does runs there; those of executors only put a task into a queue.
+//! process, so whatever a waker does runs there; those of executors only put a task into a queue, and those of idle
+//! connections close them.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +24,7 @@ use async_io::Timer;
 
 /// Ready at an instant; never, where there is none.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     at: Option<Instant>,
     /// Under which number it is kept, once it has been waited for.
     number: Option<u64>,
@@ -32,7 +33,7 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    pub(super) const fn new(at: Option<Instant>) -> Self {
+    pub(crate) const fn new(at: Option<Instant>) -> Self {
         Self { at, number: None, fallback: None }
     }
 }

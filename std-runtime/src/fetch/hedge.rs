@@ -191,7 +191,8 @@ where
         let begun = Begun { source: second.source, started: clock.now(), ended: None };
         beside.set(begun);
         let request = self.request(second.source, errand.id, errand.tile, errand.attempts + 1);
-        let mut hedge = pin!(self.attempt(second.source, request, stock.of(second.source)));
+        // Seldom, and not worth its room in every attempt.
+        let mut hedge = Box::pin(self.attempt(second.source, request, stock.of(second.source)));
         let first = smol::future::or(async { Whose::Original(original.as_mut().await) }, async {
             Whose::Hedge(hedge.as_mut().await)
         });

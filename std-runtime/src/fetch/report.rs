@@ -269,7 +269,7 @@ const fn transport_kind(error: TransportError) -> &'static str {
         TransportError::Redirect(_) => "redirect",
         TransportError::UsagePolicy => USAGE_POLICY,
         TransportError::Timeout { .. } => "timeout",
-        TransportError::Exhausted(_) => "out of descriptors, threads, memory or ports",
+        TransportError::Exhausted(_) => "out of descriptors, memory or ports",
         TransportError::ShutDown => "shut down",
         TransportError::Io(_) => "connection failed",
         TransportError::Panicked => "HTTP library panicked",

@@ -13,7 +13,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub struct Body {
     /// Initialised to its full length, so that the next body is read into it without clearing it first.
     buffer: Vec<u8>,
-    /// How much of `buffer` is the body.
+    /// Where the body begins: what came before it, the head of the answer, is not copied away.
+    start: usize,
+    /// Where it ends.
     filled: usize,
     home: Option<Sender<Vec<u8>>>,
 }
@@ -25,6 +27,7 @@ impl Body {
         self.home = None;
         let mut bytes = std::mem::take(&mut self.buffer);
         bytes.truncate(self.filled);
+        bytes.drain(..self.start);
         bytes.shrink_to_fit();
         bytes
     }
@@ -44,13 +47,33 @@ impl Body {
         debug_assert!(read <= self.buffer.len() - self.filled);
         self.filled = (self.filled + read).min(self.buffer.len());
     }
+
+    /// Takes `count` bytes off its front: they were no body.
+    pub(crate) fn skip(&mut self, count: usize) {
+        debug_assert!(count <= self.len());
+        self.start = (self.start + count).min(self.filled);
+        if self.start == self.filled {
+            (self.start, self.filled) = (0, 0);
+        }
+    }
+
+    /// Moves it to the front of its buffer, so that there is the most room behind it.
+    pub(crate) fn rewind(&mut self) {
+        self.buffer.copy_within(self.start..self.filled, 0);
+        (self.start, self.filled) = (0, self.filled - self.start);
+    }
+
+    /// Takes what is beyond `length` off its end.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.filled = self.filled.min(self.start.saturating_add(length));
+    }
 }
 
 impl Deref for Body {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.buffer[..self.filled]
+        &self.buffer[self.start..self.filled]
     }
 }
 
@@ -63,7 +86,7 @@ impl Clone for Body {
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { filled: bytes.len(), buffer: bytes, home: None }
+        Self { start: 0, filled: bytes.len(), buffer: bytes, home: None }
     }
 }
 
@@ -81,7 +104,7 @@ impl Drop for Body {
 /// Shows the length only: a body is thousands of bytes of somebody's map.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({} bytes)", self.filled)
+        write!(f, "Body({} bytes)", self.len())
     }
 }
 
@@ -104,12 +127,12 @@ impl BodyPool {
     /// An empty body, in a used buffer where there is one.
     pub(crate) fn take(&self) -> Body {
         let buffer = self.free.try_recv().unwrap_or_default();
-        Body { buffer, filled: 0, home: Some(self.home.clone()) }
+        Body { buffer, start: 0, filled: 0, home: Some(self.home.clone()) }
     }
 }
 
-/// What a new buffer starts with: enough for most tiles whose length nobody tells.
-const FIRST_BYTES: usize = 16 * 1024;
+/// What a new buffer starts with: most tiles come in one read, their head with them.
+const FIRST_BYTES: usize = 32 * 1024;
 /// Larger buffers are freed, so that one 8 MiB body does not stay around for good. Most tiles are below 100 KiB.
 pub(crate) const KEPT_BYTES_MAX: usize = 256 * 1024;
 
@@ -153,6 +176,29 @@ mod tests {
         let _ = huge.spare(KEPT_BYTES_MAX + 1);
         drop(huge);
         assert_eq!(pool.free.len(), 1);
+    }
+
+    #[test]
+    fn what_was_no_body_is_taken_off_either_end_without_a_copy() {
+        let pool = BodyPool::new(1);
+        let mut body = filled(&pool, b"headtilerest");
+        let address = body.as_ptr();
+        body.skip(4);
+        body.truncate(4);
+        assert_eq!((&*body, body.as_ptr()), (&b"tile"[..], address.wrapping_add(4)));
+        body.rewind();
+        assert_eq!((&*body, body.as_ptr()), (&b"tile"[..], address));
+        body.skip(1);
+        assert_eq!(body.clone().detach(), b"ile");
+        assert_eq!(body.detach(), b"ile");
+    }
+
+    #[test]
+    fn a_body_of_which_nothing_is_left_has_its_whole_buffer_again() {
+        let mut body = filled(&BodyPool::new(1), b"head");
+        let room = body.spare(1).len();
+        body.skip(4);
+        assert_eq!((body.len(), body.spare(1).len()), (0, room + 4));
     }
 
     #[test]

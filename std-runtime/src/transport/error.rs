@@ -73,7 +73,7 @@ pub enum TransportError {
         /// How long it was willing to wait.
         after: Duration,
     },
-    /// This process, not the server, ran out of something: descriptors, threads, memory, ports.
+    /// This process, not the server, ran out of something: descriptors, memory, ports.
     #[error("this process is out of {0}: lower the concurrency or raise the limit")]
     Exhausted(Resource),
     /// The client was closed.
@@ -82,7 +82,7 @@ pub enum TransportError {
     /// Any other failure of the connection.
     #[error("connection failed ({0})")]
     Io(io::ErrorKind),
-    /// The HTTP library panicked on this exchange; its connection is gone and the worker goes on.
+    /// The HTTP library panicked on this exchange; its connection is gone.
     #[error("the HTTP library panicked: please report it with the server's software and version")]
     Panicked,
 }
@@ -182,8 +182,6 @@ impl std::fmt::Display for Phase {
 pub enum Resource {
     /// File descriptors, of the process or of the machine.
     Descriptors,
-    /// Threads.
-    Threads,
     /// Memory, socket buffers included.
     Memory,
     /// Local ports, or there is no local address from which the server's could be reached.
@@ -194,7 +192,6 @@ impl std::fmt::Display for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Descriptors => "file descriptors",
-            Self::Threads => "threads",
             Self::Memory => "memory",
             Self::LocalAddresses => "local addresses or ports",
         })

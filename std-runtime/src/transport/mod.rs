@@ -3,7 +3,7 @@
 //! [`Transport`] is the seam: one request in, one response out, and dropping the future takes the request back.
 //! There is no blocking in that contract, and nothing of a particular HTTP library.
 //!
-//! - [`HttpTransport`] is the real one: ureq on a bounded pool of threads ([`pooled`]).
+//! - [`HttpTransport`] is the real one: HTTP/1.1 over kept connections ([`pooled`]).
 //! - [`Scripted`] answers from a closure, without a socket, for tests ([`scripted`]).
 //!
 //! What it deliberately does not do: retry, count, limit, cache or check. A status is not an error here, and a body

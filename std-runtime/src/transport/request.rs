@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ureq::http::Uri;
+use ureq_proto::http::Uri;
 
 use super::error::RequestError;
 

@@ -33,7 +33,7 @@ impl Response {
 /// The clocks of one exchange. They start when the request is taken up, not while it waits for its turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// From handing the request to the transport until a worker took it up.
+    /// From handing the request to the transport until it had its turn.
     pub queued: Duration,
     /// The TCP connection alone; `None` where one was reused.
     pub connect: Option<Duration>,

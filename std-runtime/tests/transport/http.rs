@@ -35,7 +35,7 @@ fn one_connection_carries_request_after_request() {
     }
     assert_eq!(server.connections(), 1);
     let pool = http.pool();
-    assert_eq!((pool.workers, pool.busy, pool.opened_connections), (1, 0, 1));
+    assert_eq!((pool.busy, pool.opened_connections), (0, 1));
     assert_eq!((pool.open_connections, pool.idle_connections), (1, 1));
 }
 
@@ -153,6 +153,52 @@ fn bodies_of_any_framing_and_size_arrive_whole() {
     }
     assert_eq!(server.connections(), 1);
     assert_eq!(http.pool().open_connections, 0, "the last one was closed by the server");
+}
+
+#[test]
+fn a_head_may_come_in_any_pieces_and_after_others_that_only_announce_it() {
+    let server = Server::start(|mut stream| {
+        while read_head(&mut stream).is_some() {
+            let answer = [b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", &ok(b"tile")[..]].concat();
+            for byte in answer.chunks(1) {
+                let _ = stream.write_all(byte);
+            }
+        }
+    });
+    let http = client(1);
+    for _ in 0..2 {
+        let response = get(&http, server.url("/")).unwrap();
+        assert_eq!((response.status, &*response.body), (200, &b"tile"[..]));
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_connection_on_which_more_came_than_was_asked_for_is_not_used_again() {
+    let answers = [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntileHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"[..],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntile\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntile",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\ntile",
+    ];
+    for answer in answers {
+        let server = Server::answering(move |_| answer.to_vec());
+        let http = client(1);
+        for expected in 1..=2 {
+            assert_eq!(&*get(&http, server.url("/")).unwrap().body, b"tile");
+            assert_eq!((server.connections(), http.pool().open_connections), (expected, 0));
+        }
+    }
+}
+
+#[test]
+fn a_chunk_that_never_says_how_long_it_is_ends() {
+    let server = Server::start(|mut stream| {
+        let _ = read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;");
+        while stream.write_all(&[b'x'; 4_096]).is_ok() {}
+    });
+    assert_eq!(get(&client(1), server.url("/")).unwrap_err(), TransportError::Protocol);
 }
 
 #[test]

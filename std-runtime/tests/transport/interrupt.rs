@@ -1,6 +1,6 @@
-//! Giving up: a dropped request frees its worker, and a closed client leaves no thread.
+//! Giving up: a dropped request frees its place, and a closed client leaves no connection.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,29 @@ use std::time::{Duration, Instant};
 use super::support::{Server, client, config, eventually, ok, read_head};
 use async_io::{Timer, block_on};
 use futures_lite::future::{or, poll_once};
-use tidegate::transport::pooled::StillClosing;
 use tidegate::transport::pooled::config::Proxy;
 use tidegate::transport::{HttpConfig, HttpTransport, Phase, Request, Transport, TransportError};
 
-/// A worker whose request was given up has to be free within this time.
+/// A place whose request was given up has to be free within this time.
 const FREE_WITHIN: Duration = Duration::from_millis(50);
 
-/// Starts a request, gives it time to get stuck, drops it, and measures how long the only worker takes to come free.
+/// Lets a request that does not end go on until `condition` holds; fails after five seconds.
+async fn until(request: impl Future + Unpin, condition: impl Fn() -> bool) {
+    let ended = async {
+        request.await;
+        panic!("the request was expected to hang");
+    };
+    let reached = async {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !condition() {
+            assert!(Instant::now() < deadline, "not within 5 s");
+            Timer::after(Duration::from_millis(1)).await;
+        }
+    };
+    or(ended, reached).await;
+}
+
+/// Starts a request, gives it time to get stuck, drops it, and measures how long its place and its connection take to come free.
 fn time_until_free(http: &HttpTransport, stuck_url: &str) -> Duration {
     block_on(async {
         let stuck = async {
@@ -29,12 +44,12 @@ fn time_until_free(http: &HttpTransport, stuck_url: &str) -> Duration {
         or(stuck, waited).await;
     });
     let dropped_at = Instant::now();
-    eventually("the worker is free", || http.pool().busy == 0);
+    eventually("nothing is left", || http.pool().busy == 0 && http.pool().open_connections == 0);
     dropped_at.elapsed()
 }
 
 /// Once in many times is enough: what is measured is the interruption, not how busy the machine is.
-fn assert_frees_its_worker(stuck_url: &str) {
+fn assert_frees_its_place(stuck_url: &str) {
     let http = client(1);
     let mut taken = Vec::new();
     let in_time = (0..50).any(|_| {
@@ -44,20 +59,19 @@ fn assert_frees_its_worker(stuck_url: &str) {
     assert!(in_time, "free after {taken:?}");
     let good = Server::answering(|_| ok(b"tile"));
     assert_eq!(block_on(http.send(Request::new(good.url("/")))).unwrap().status, 200);
-    let pool = http.pool();
-    assert_eq!((pool.workers, pool.open_connections), (1, 1), "nothing of the given up requests is left");
+    assert_eq!(http.pool().open_connections, 1, "nothing of the given up requests is left");
 }
 
 #[test]
-fn giving_up_on_a_server_that_never_answers_frees_the_worker() {
+fn giving_up_on_a_server_that_never_answers_frees_its_place() {
     let server = Server::start(|mut stream| {
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
-    assert_frees_its_worker(&server.url("/"));
+    assert_frees_its_place(&server.url("/"));
 }
 
 #[test]
-fn giving_up_on_a_dripping_body_frees_the_worker() {
+fn giving_up_on_a_dripping_body_frees_its_place() {
     let server = Server::start(|mut stream| {
         let _ = read_head(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
@@ -65,11 +79,11 @@ fn giving_up_on_a_dripping_body_frees_the_worker() {
             std::thread::sleep(Duration::from_millis(2));
         }
     });
-    assert_frees_its_worker(&server.url("/"));
+    assert_frees_its_place(&server.url("/"));
 }
 
 #[test]
-fn giving_up_on_a_socks_proxy_that_says_nothing_frees_the_worker() {
+fn giving_up_on_a_socks_proxy_that_says_nothing_frees_its_place() {
     let proxy = Server::start(|mut stream| {
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
@@ -80,11 +94,11 @@ fn giving_up_on_a_socks_proxy_that_says_nothing_frees_the_worker() {
 }
 
 #[test]
-fn giving_up_on_a_handshake_frees_the_worker() {
+fn giving_up_on_a_handshake_frees_its_place() {
     let server = Server::start(|mut stream| {
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
-    assert_frees_its_worker(&format!("https://{}/", server.addr));
+    assert_frees_its_place(&format!("https://{}/", server.addr));
 }
 
 /// An address on which connecting takes for ever, as its queue of connections is full. The sockets keep it full.
@@ -102,9 +116,9 @@ fn full_listener() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn giving_up_on_a_connect_that_hangs_frees_the_worker() {
+fn giving_up_on_a_connect_that_hangs_frees_its_place() {
     let (addr, _listener, _queued) = full_listener();
-    assert_frees_its_worker(&format!("http://{addr}/"));
+    assert_frees_its_place(&format!("http://{addr}/"));
 }
 
 #[test]
@@ -131,18 +145,18 @@ fn a_request_given_up_before_its_turn_is_never_sent() {
     let http = client(1);
     block_on(async {
         let mut first = Box::pin(http.send(Request::new(server.url("/first"))));
-        assert!(poll_once(&mut first).await.is_none());
+        until(&mut first, || requests.load(Ordering::SeqCst) == 1).await;
         let mut second = Box::pin(http.send(Request::new(server.url("/second"))));
         assert!(poll_once(&mut second).await.is_none());
         drop(second);
-        eventually("the first request arrived", || requests.load(Ordering::SeqCst) == 1);
+        assert!(poll_once(&mut first).await.is_none());
     });
-    eventually("the worker is free", || http.pool().busy == 0);
+    eventually("the place is free", || http.pool().busy == 0);
     assert_eq!((requests.load(Ordering::SeqCst), server.connections()), (1, 1));
 }
 
 #[test]
-fn no_more_requests_and_threads_than_connections_allowed() {
+fn no_more_requests_than_connections_allowed() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let server = Server::answering({
         let (now, most) = (Arc::clone(&now), Arc::clone(&most));
@@ -162,7 +176,7 @@ fn no_more_requests_and_threads_than_connections_allowed() {
         .collect();
     assert!(threads.into_iter().all(|thread| thread.join().unwrap() == 200));
     assert_eq!(most.load(Ordering::SeqCst), 5);
-    assert_eq!((http.pool().workers, server.connections()), (5, 5));
+    assert_eq!(server.connections(), 5);
 }
 
 #[test]
@@ -190,7 +204,7 @@ fn idle_connections_are_closed_when_their_time_is_over_although_nothing_is_asked
 }
 
 #[test]
-fn closing_ends_every_request_and_every_thread() {
+fn closing_ends_every_request_and_every_connection() {
     let server = Server::start(|mut stream| {
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
@@ -203,34 +217,33 @@ fn closing_ends_every_request_and_every_thread() {
         })
         .collect();
     eventually("three requests are under way", || server.connections() == 3);
-    assert_eq!(http.close(Duration::from_secs(5)), Ok(()));
+    http.close();
     for thread in threads {
         assert_eq!(thread.join().unwrap(), Err(TransportError::ShutDown));
     }
     let late = block_on(http.send(Request::new(server.url("/")))).unwrap_err();
     assert_eq!(late, TransportError::ShutDown);
-    assert_eq!(http.pool().workers, 0);
     assert_eq!(http.pool().open_connections, 0);
-    assert_eq!(http.close(Duration::from_secs(5)), Ok(()), "closing twice is closing once");
+    assert_eq!(http.pool().busy, 0);
+    // Twice is once.
+    http.close();
 }
 
 #[test]
-fn closing_does_not_wait_longer_than_it_was_told() {
-    let server = Server::start(|mut stream| {
-        let _ = stream.read(&mut [0]);
-        let _ = std::io::copy(&mut stream, &mut std::io::sink());
-    });
-    let http = client(1);
+fn closing_waits_for_nobody_and_reaches_idle_connections_and_those_in_use() {
+    let server = Server::answering(|head| if head.contains("/stuck") { Vec::new() } else { ok(b"tile") });
+    let http = client(2);
     block_on(async {
-        let mut request = Box::pin(http.send(Request::new(server.url("/"))));
-        assert!(poll_once(&mut request).await.is_none());
-        eventually("the request is under way", || server.connections() == 1);
-        // No time at all: the thread may or may not have left already, but nothing waits for it.
+        let mut stuck = Box::pin(http.send(Request::new(server.url("/stuck"))));
+        until(&mut stuck, || http.pool().open_connections == 1).await;
+        assert_eq!(http.send(Request::new(server.url("/"))).await.unwrap().status, 200);
+        assert_eq!((http.pool().open_connections, http.pool().idle_connections), (2, 1));
         let started = Instant::now();
-        let left = http.close(Duration::ZERO);
+        http.close();
         assert!(started.elapsed() < Duration::from_secs(1));
-        assert!(matches!(left, Ok(()) | Err(StillClosing { threads: 1 })), "{left:?}");
-        assert_eq!(request.await.unwrap_err(), TransportError::ShutDown);
+        assert_eq!((http.pool().open_connections, http.pool().idle_connections), (1, 0));
+        assert_eq!(stuck.await.unwrap_err(), TransportError::ShutDown);
+        assert_eq!(http.pool().open_connections, 0);
     });
 }
 

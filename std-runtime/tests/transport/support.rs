@@ -71,13 +71,13 @@ pub(crate) fn ok(body: &[u8]) -> Vec<u8> {
     response
 }
 
-/// A client with a number of workers, and otherwise defaults.
-pub(crate) fn client(workers: usize) -> HttpTransport {
-    HttpTransport::new(config(workers)).unwrap()
+/// A client that has so many requests under way at most, and otherwise defaults.
+pub(crate) fn client(requests: usize) -> HttpTransport {
+    HttpTransport::new(config(requests)).unwrap()
 }
 
-pub(crate) fn config(workers: usize) -> HttpConfig {
-    HttpConfig { max_connections: workers, ..HttpConfig::default() }
+pub(crate) fn config(requests: usize) -> HttpConfig {
+    HttpConfig { max_connections: requests, ..HttpConfig::default() }
 }
 
 /// Polls until `condition` holds; fails after five seconds.

@@ -1,8 +1,9 @@
 //! TLS: trusted, not trusted, and not TLS at all.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::support::{Server, config, ok, read_head};
 use async_io::block_on;
@@ -10,12 +11,41 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tidegate::transport::error::TlsError;
-use tidegate::transport::pooled::config::Roots;
+use tidegate::transport::pooled::config::{Proxy, Roots};
 use tidegate::transport::{HttpConfig, HttpTransport, Request, Transport, TransportError};
 
 const AUTHORITY: &[u8] = include_bytes!("../data/tls/ca.pem");
 
+/// A server that answers `/big` with [`big`] in chunks, and all else with a tile; everything over TLS.
 fn tls_server() -> Server {
+    secured(|mut stream| {
+        while let Some(head) = read_head(&mut stream) {
+            let answer = if head.starts_with("GET /big") { chunked(&big()) } else { ok(b"tile") };
+            if stream.write_all(&answer).and_then(|()| stream.flush()).is_err() {
+                break;
+            }
+        }
+    })
+}
+
+/// More than a record of TLS, a buffer, or a socket takes at once.
+fn big() -> Vec<u8> {
+    (0..3_000_000_u32).map(|index| (index % 251) as u8).collect()
+}
+
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for chunk in body.chunks(70_001) {
+        answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        answer.extend_from_slice(chunk);
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer.extend_from_slice(b"0\r\n\r\n");
+    answer
+}
+
+/// A server whose connections are handed over with TLS around them.
+fn secured(handler: impl Fn(StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static) -> Server {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("../data/tls/server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/tls/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -27,12 +57,7 @@ fn tls_server() -> Server {
         .unwrap();
     let config = Arc::new(config);
     Server::start(move |stream: TcpStream| {
-        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
-        while read_head(&mut stream).is_some() {
-            if stream.write_all(&ok(b"tile")).and_then(|()| stream.flush()).is_err() {
-                break;
-            }
-        }
+        handler(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream));
     })
 }
 
@@ -49,6 +74,64 @@ fn a_trusted_server_is_read_over_one_connection() {
         assert_eq!(&*block_on(http.send(Request::new(url))).unwrap().body, b"tile");
     }
     assert_eq!(server.connections(), 2, "one for each name");
+}
+
+#[test]
+fn a_body_of_many_records_arrives_whole_and_its_connection_is_used_again() {
+    let server = tls_server();
+    let http = client(Roots::Pem(AUTHORITY.to_vec()));
+    for _ in 0..2 {
+        let url = format!("https://localhost:{}/big", server.addr.port());
+        let body = block_on(http.send(Request::new(url))).unwrap().body;
+        assert!(*body == big(), "{} bytes", body.len());
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_body_whose_end_tls_does_not_confirm_is_incomplete() {
+    let server = secured(|mut stream| {
+        let _ = read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfour");
+        // Closed as somebody in between could have, without a word of TLS.
+    });
+    let url = format!("https://localhost:{}/", server.addr.port());
+    let error = block_on(client(Roots::Pem(AUTHORITY.to_vec())).send(Request::new(url))).unwrap_err();
+    assert_eq!(error, TransportError::IncompleteBody { received: 4 });
+}
+
+/// Answers one `CONNECT` and then passes everything on, both ways, in turn: what is asked first, then the answer.
+fn tunnel(mut stream: impl Read + Write) {
+    let head = read_head(&mut stream).unwrap_or_default();
+    let Some(Ok(mut upstream)) = head.split(' ').nth(1).map(TcpStream::connect) else { return };
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").and_then(|()| stream.flush());
+    let _ = upstream.set_read_timeout(Some(Duration::from_millis(50)));
+    let mut bytes = [0; 16 * 1024];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(read @ 1..) => drop(upstream.write_all(&bytes[..read])),
+            _ => return,
+        }
+        while let Ok(read @ 1..) = upstream.read(&mut bytes) {
+            let _ = stream.write_all(&bytes[..read]).and_then(|()| stream.flush());
+        }
+    }
+}
+
+#[test]
+fn a_tunnel_carries_tls_also_where_the_proxy_itself_is_spoken_to_over_tls() {
+    let server = tls_server();
+    for (proxy, scheme) in [(Server::start(tunnel), "http"), (secured(tunnel), "https")] {
+        let through = Proxy::Url(format!("{scheme}://localhost:{}", proxy.addr.port()));
+        let roots = Roots::Pem(AUTHORITY.to_vec());
+        let http = HttpTransport::new(HttpConfig { roots, proxy: through, ..config(1) }).unwrap();
+        for _ in 0..2 {
+            let url = format!("https://localhost:{}/", server.addr.port());
+            assert_eq!(&*block_on(http.send(Request::new(url))).unwrap().body, b"tile", "{scheme}");
+        }
+        assert_eq!(proxy.connections(), 1, "one tunnel carries both");
+    }
+    assert_eq!(server.connections(), 2, "one for each proxy");
 }
 
 #[test]

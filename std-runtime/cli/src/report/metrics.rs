@@ -93,7 +93,7 @@ pub(super) struct Metrics {
     pub(super) status: Status,
     /// What the cache holds and did, where there is one.
     pub(super) cache: Option<CacheStats>,
-    /// Connections and threads at the end of the run.
+    /// Connections at the end of the run.
     pub(super) pool: PoolState,
     /// Latencies of tiles, sorted.
     pub(super) tiles_us: Vec<u64>,
@@ -188,7 +188,6 @@ impl Metrics {
                 "opened": self.pool.opened_connections,
                 "open": self.pool.open_connections,
                 "idle": self.pool.idle_connections,
-                "threads": self.pool.workers,
             },
             "requirements": judged,
             "limit": limit,

@@ -70,10 +70,7 @@ pub(super) fn rows(run: &Run) -> Vec<(&'static str, String)> {
     rows.push(("in flight", format!("at most {}; the limit is {}", status.in_flight_max, status.limit)));
     rows.extend(run.adapted.iter().flat_map(|found| found.rows(run.adapted.len() == 1)));
     let pool = &metrics.pool;
-    rows.push((
-        "connections",
-        format!("{} opened, {} open; {} threads", pool.opened_connections, pool.open_connections, pool.workers),
-    ));
+    rows.push(("connections", format!("{} opened, {} open", pool.opened_connections, pool.open_connections)));
     rows.push((
         "breaker",
         match status.opened {

@@ -151,5 +151,5 @@ fn there_are_never_more_attempts_than_connections() {
         json(&run(&[&["bench", "-n", "8", "--output-format", "json", "--url-template", &url], &flags[..]].concat()));
     assert_eq!(document["metrics"]["max_in_flight"], 2, "one that waits for a connection would look slow");
     assert_eq!((&document["metrics"]["failed"], settled(&mock).connections.accepted), (&0.into(), 2));
-    assert_eq!((&document["connections"]["opened"], &document["connections"]["threads"]), (&2.into(), &2.into()));
+    assert_eq!((&document["connections"]["opened"], &document["connections"]["open"]), (&2.into(), &2.into()));
 }

@@ -31,12 +31,12 @@ use crate::config::HostPattern;
 /// | `host_headers` | none |
 /// | `spare_openstreetmap` | false |
 ///
-/// Fixed: HTTP/1.1, `Accept-Encoding: gzip` with bodies handed over as they were sent, buffers of 32 KiB in and 4 KiB
-/// out per connection, heads up to 16 KiB. There is no total deadline here: the caller drops the future.
+/// Fixed: HTTP/1.1, `Accept-Encoding: gzip` with bodies handed over as they were sent, a buffer of 32 KiB or more per
+/// request under way and none per idle connection, heads up to 16 KiB. There is no total deadline here: the caller drops the future.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// Requests that may be under way at the same time, each on a thread of its own. 1 to [`CONNECTIONS_MAX`]. Further
-    /// ones wait for their turn without a thread.
+    /// Requests that may be under way at the same time, each on a connection of its own. 1 to [`CONNECTIONS_MAX`]. Further
+    /// ones wait for their turn.
     pub max_connections: usize,
     /// Connections kept open without being used, to all hosts together. 0 to [`CONNECTIONS_MAX`]. One that has been idle
     /// for less than a second is not counted, unless it is 0: then each request has a connection of its own.
@@ -196,7 +196,8 @@ impl HttpConfig {
         }
         settings::headers(self)?;
         settings::host_headers(self)?;
-        settings::agent(self)?;
+        settings::proxy(self)?;
+        settings::tls(self)?;
         Ok(())
     }
 }
@@ -254,7 +255,7 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// Most threads, and so most requests under way: beyond this a thread per request costs more than it brings.
+/// Most connections, and so most requests under way: servers of tiles are given no more by one client.
 pub const CONNECTIONS_MAX: usize = 200;
 /// Most redirects that can be allowed.
 pub const REDIRECTS_MAX: usize = 10;

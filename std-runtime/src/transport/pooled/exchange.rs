@@ -1,208 +1,168 @@
-//! One request through ureq, on the thread of a worker.
+//! One request and its answer, redirects included.
 
-use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Uri, header};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
+use ureq_proto::client::Call;
+use ureq_proto::client::state::SendRequest;
+use ureq_proto::http::{self, HeaderMap, Uri, header};
 
 use super::config::{ConfigError, HttpConfig};
-use super::failure::{Clocks, lower};
-use super::idle::{Idle, Keeping};
+use super::connection::Connection;
+use super::dial::Dial;
+use super::idle::{Idle, Peer};
+use super::receive::{Head, ask};
 use super::redirect::{same_origin, target};
-use super::resolve::Names;
-use super::settings::{self, TRANSFER_HEADERS};
-use super::socket::{Counts, Dial};
-use super::workers::Work;
-use super::{Arc, current};
+use super::settings::{self, Header};
 use crate::config::HostPattern;
 use crate::template::host::is_openstreetmap;
 use crate::transport::body::BodyPool;
 use crate::transport::error::{RedirectError, RequestError};
 use crate::transport::headers::Headers;
 use crate::transport::request::parse_url;
-use crate::transport::{Body, Phase, Request, Response, Timing, TransportError};
+use crate::transport::{Request, Response, Timing, TransportError};
 
-/// What all workers of a client share: the connections, the names, the buffers and the settings.
+/// What all requests of a client share: the connections, the names, the buffers and the settings.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    agent: ureq::Agent,
-    headers: HeaderMap,
-    host_headers: Vec<(HostPattern, HeaderMap)>,
+    pub(super) dial: Dial,
+    pub(super) idle: Arc<Idle>,
+    headers: Vec<Header>,
+    host_headers: Vec<(HostPattern, Vec<Header>)>,
     spare_openstreetmap: bool,
     bodies: BodyPool,
-    pub(super) counts: Arc<Counts>,
-    pub(super) idle: Arc<Idle>,
     max_redirects: u32,
     max_body_bytes: usize,
-    clocks: Clocks,
 }
 
 impl Exchange {
     pub(super) fn new(config: &HttpConfig) -> Result<Self, ConfigError> {
-        let counts = Arc::new(Counts::default());
-        let dial =
-            Dial { read_timeout: config.read_timeout, send_timeout: config.send_timeout, counts: Arc::clone(&counts) };
-        let idle = Arc::new(Idle::new(config.max_idle_connections, config.max_connections, config.max_idle_age));
-        let connector = Keeping {
-            connector: ().chain(ConnectProxyConnector::default()).chain(dial).chain(RustlsConnector::default()),
-            idle: Arc::clone(&idle),
-            is_proxied: settings::proxy(config)?.is_some(),
-        };
         Ok(Self {
-            agent: ureq::Agent::with_parts(settings::agent(config)?, connector, Names::new(config.name_ttl)),
+            dial: Dial::new(config)?,
+            idle: Idle::new(config.max_idle_connections, config.max_connections, config.max_idle_age),
             headers: settings::headers(config)?,
             host_headers: settings::host_headers(config)?,
             spare_openstreetmap: config.spare_openstreetmap,
             bodies: BodyPool::new(config.max_connections),
-            counts,
-            idle,
             max_redirects: config.max_redirects,
             max_body_bytes: config.max_body_bytes,
-            clocks: Clocks { resolve: config.resolve_timeout, connect: config.connect_timeout },
         })
     }
 
-    /// Closes the idle connections and lets no new ones be made.
-    pub(super) fn close(&self) {
-        self.idle.close();
-        self.agent.clone().shutdown();
-    }
-
     /// Runs one request, redirects included, and reads the whole body.
-    fn exchange(&self, request: Request) -> Result<Response, TransportError> {
+    pub(super) async fn run(&self, request: Request) -> Result<Response, TransportError> {
         let started = Instant::now();
         let first = parse_url(request.url)?;
+        let own = settings::headers_of(&request.headers)?;
         let mut uri = first.clone();
-        let mut headers = self.headers_with(&request.headers)?;
         let mut redirects = 0;
         loop {
-            self.add_headers_of_host(&uri, &mut headers);
-            let (head, body) = self.send(uri.clone(), headers)?;
-            let next = if self.max_redirects == 0 { None } else { target(&uri, head.status, &head.headers)? };
+            if self.spare_openstreetmap && uri.host().is_some_and(is_openstreetmap) {
+                return Err(TransportError::UsagePolicy);
+            }
+            let may_know = redirects == 0 || same_origin(&first, &uri);
+            let call = if may_know { self.call(&uri, &own) } else { self.harmless_call(&uri) }?;
+            let peer = Peer::of(&uri).ok_or(RequestError::Url)?;
+            let (mut connection, connect) = self.connection(&uri, &peer, started).await?;
+            let head = ask(&mut connection, call, &self.bodies).await?;
+            let next = match self.max_redirects {
+                0 => None,
+                _ => target(&uri, head.response.status(), head.response.headers())?,
+            };
+            let head_complete = Instant::now();
+            let (status, headers) = (head.response.status(), kept(head.response.headers()));
+            let body = self.receive(connection, peer, head).await?;
             let Some(next) = next else {
-                let head_complete = Instant::now();
-                let body = self.receive(body)?;
-                return Ok(Response {
-                    status: head.status.as_u16(),
-                    headers: kept(&head.headers),
-                    body,
-                    timing: Timing {
-                        queued: Duration::ZERO,
-                        connect: current::seen().connect,
-                        head: head_complete - started,
-                        body: head_complete.elapsed(),
-                    },
-                    redirects,
-                });
+                let now = Instant::now();
+                let timing = Timing {
+                    queued: Duration::ZERO,
+                    connect,
+                    head: head_complete - started,
+                    body: now - head_complete,
+                };
+                return Ok(Response { status: status.as_u16(), headers, body, timing, redirects });
             };
             if redirects == self.max_redirects {
                 return Err(RedirectError::TooMany { max: self.max_redirects }.into());
             }
             redirects += 1;
-            // To the end, or the connection could not be used again.
-            self.receive(body)?;
-            headers =
-                if same_origin(&first, &next) { self.headers_with(&request.headers)? } else { self.harmless_headers() };
             uri = next;
         }
     }
 
-    /// One request and the head of its answer.
-    fn send(&self, uri: Uri, headers: HeaderMap) -> Result<(http::response::Parts, ureq::Body), TransportError> {
-        if self.spare_openstreetmap && uri.host().is_some_and(is_openstreetmap) {
-            return Err(TransportError::UsagePolicy);
+    /// A connection that waits for a request, or else a new one, and how long that took.
+    async fn connection(
+        &self,
+        uri: &Uri,
+        peer: &Peer,
+        now: Instant,
+    ) -> Result<(Connection, Option<Duration>), TransportError> {
+        if let Some(connection) = self.idle.take(peer, now, Connection::is_quiet) {
+            return Ok((connection.reused(), None));
         }
-        let mut request = http::Request::new(());
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        current::note(|seen| seen.phase = Phase::Head);
-        let response = self.agent.run(request).map_err(|error| lower(error, self.clocks))?;
-        Ok(response.into_parts())
+        // Seldom, and larger than all else that a request keeps.
+        let (connection, took) = Box::pin(self.dial.open(uri)).await?;
+        Ok((connection, Some(took)))
     }
 
-    fn headers_with(&self, more: &[(&'static str, String)]) -> Result<HeaderMap, TransportError> {
-        let mut headers = self.headers.clone();
-        for (name, value) in more {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?;
-            let value = HeaderValue::from_str(value).map_err(|_| RequestError::Header)?;
-            if TRANSFER_HEADERS.contains(&name) {
-                return Err(RequestError::Header.into());
-            }
-            headers.insert(name, value);
+    /// Reads a body to its end, or its connection could not be used again.
+    async fn receive(
+        &self,
+        mut connection: Connection,
+        peer: Peer,
+        head: Head,
+    ) -> Result<crate::transport::Body, TransportError> {
+        let (body, may_go_on) = head.body(&mut connection, &self.bodies, self.max_body_bytes).await?;
+        if may_go_on {
+            self.idle.put(connection, peer, Instant::now());
         }
-        Ok(headers)
+        Ok(body)
     }
 
-    /// What is for the host that is asked now, whether it was chosen or a redirect leads there: somebody named it.
-    fn add_headers_of_host(&self, uri: &Uri, headers: &mut HeaderMap) {
+    /// A request with all that is to be told. Of those with the same name, a header of this request goes before one of all
+    /// requests, and one of this host before both.
+    fn call(&self, uri: &Uri, own: &[Header]) -> Result<Call<SendRequest>, TransportError> {
+        let of_host = self.headers_of_host(uri);
+        let others = self.headers.iter().filter(|header| lacks(own, header));
+        let others = others.chain(own).filter(|header| lacks(of_host.iter().copied(), header));
+        call(uri, others.chain(of_host.iter().copied()))
+    }
+
+    /// A request with what may go to a host that nobody chose: who asks, and what for. Keys, and whatever else was added,
+    /// stay behind, but for what is for this very host: somebody named it.
+    fn harmless_call(&self, uri: &Uri) -> Result<Call<SendRequest>, TransportError> {
+        let of_host = self.headers_of_host(uri);
+        let harmless = [header::ACCEPT, header::ACCEPT_ENCODING, header::USER_AGENT];
+        let others = self.headers.iter().filter(|(name, _)| harmless.contains(name));
+        let others = others.filter(|header| lacks(of_host.iter().copied(), header));
+        call(uri, others.chain(of_host.iter().copied()))
+    }
+
+    /// What is for the host that is asked now, whether it was chosen or a redirect leads there; the later rule counts.
+    fn headers_of_host(&self, uri: &Uri) -> Vec<&Header> {
         let host = uri.host().unwrap_or_default();
+        let mut headers: Vec<&Header> = Vec::new();
         for (_, more) in self.host_headers.iter().filter(|(hosts, _)| hosts.matches(host)) {
-            headers.extend(more.clone());
-        }
-    }
-
-    /// What may go to a host that nobody chose: who asks, and what for. Keys, and whatever else was added, stay behind.
-    fn harmless_headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for name in [header::ACCEPT, header::ACCEPT_ENCODING, header::USER_AGENT] {
-            if let Some(value) = self.headers.get(&name) {
-                headers.insert(name, value.clone());
-            }
+            headers.retain(|header| lacks(more, header));
+            headers.extend(more);
         }
         headers
     }
-
-    /// Reads a body to its end, as far as it may be that long.
-    fn receive(&self, mut source: ureq::Body) -> Result<Body, TransportError> {
-        current::note(|seen| seen.phase = Phase::Body);
-        let max = self.max_body_bytes;
-        let too_large = TransportError::BodyTooLarge { max };
-        let mut wanted = match source.content_length().map(usize::try_from) {
-            None => 1,
-            // One byte more than it should have, so that the end is read too and the connection can be used again.
-            Some(Ok(stated)) if stated <= max => stated + 1,
-            Some(_) => return Err(too_large),
-        };
-        let mut body = self.bodies.take();
-        let mut reader = source.as_reader();
-        loop {
-            let room = (max - body.len()).saturating_add(1);
-            let spare = body.spare(wanted);
-            let end = spare.len().min(room);
-            let read = match reader.read(&mut spare[..end]) {
-                Ok(0) => return Ok(body),
-                Ok(read) => read,
-                Err(error) => return Err(self.broken_off(error, &body)),
-            };
-            body.advance(read);
-            if body.len() > max {
-                return Err(too_large);
-            }
-            wanted = 1;
-        }
-    }
-
-    fn broken_off(&self, error: std::io::Error, body: &Body) -> TransportError {
-        match lower(error.into(), self.clocks) {
-            TransportError::Closed { .. } => TransportError::IncompleteBody { received: body.len() },
-            other => other,
-        }
-    }
 }
 
-impl Work for Exchange {
-    fn run(&self, request: Request) -> Result<Response, TransportError> {
-        self.exchange(request)
-    }
+/// Whether none of `headers` has the name of this one.
+fn lacks<'a>(headers: impl IntoIterator<Item = &'a Header>, (name, _): &Header) -> bool {
+    headers.into_iter().all(|(other, _)| other != name)
+}
 
-    fn tidy(&self) -> Option<Duration> {
-        self.idle.tidy(Instant::now())
+fn call<'a>(uri: &Uri, headers: impl Iterator<Item = &'a Header>) -> Result<Call<SendRequest>, TransportError> {
+    let mut request = http::Request::new(());
+    *request.uri_mut() = uri.clone();
+    let mut call = Call::new(request).map_err(|_| RequestError::Url)?;
+    for (name, value) in headers {
+        call.header(name.clone(), value.clone()).map_err(|_| RequestError::Header)?;
     }
-
-    fn tidy_after(&self) -> Duration {
-        self.idle.grace()
-    }
+    Ok(call.proceed())
 }
 
 /// The headers that matter, in their own small form.

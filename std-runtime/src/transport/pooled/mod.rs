@@ -1,12 +1,11 @@
-//! HTTP by ureq on a bounded pool of threads.
+//! HTTP/1.1 over connections that are kept and shared.
 //!
-//! ureq blocks, so every request under way has a thread. They are named, started when they are first needed, and
-//! never more than [`HttpConfig::max_connections`]; a request beyond that waits for its turn as a task, not as a
-//! thread. All share the idle connections, so that any worker can use any of them, and one limit counts for all.
+//! The protocol is that of ureq without its sockets (ureq-proto); the sockets are async-io's, so that a request under way
+//! is a task and no thread. At most [`HttpConfig::max_connections`] are under way at the same time, and one beyond that
+//! waits for its turn. All share the idle connections, so that one limit counts for all.
 //!
-//! Dropping the future of a request frees its worker at once: a request in the queue is forgotten, one that looks up a
-//! name or connects stops waiting, and one that reads or writes loses its socket. That is not done through
-//! `Agent::shutdown`, which cannot stop a connect and would take along the connections of all others.
+//! Dropping the future of a request closes its connection at once, whatever it was doing: looking up a name, connecting,
+//! agreeing on TLS, reading or writing. One that waited for its turn is never sent.
 //!
 //! ```no_run
 //! use tidegate::transport::{HttpConfig, HttpTransport, Request, Transport};
@@ -18,120 +17,125 @@
 //! ```
 
 pub mod config;
-mod current;
+mod connection;
+mod dial;
 mod exchange;
 mod failure;
-mod handover;
 mod idle;
-mod job;
+mod receive;
 mod redirect;
 mod resolve;
 mod settings;
-mod socket;
 mod socks;
-mod workers;
+mod tunnel;
+mod wire;
 
-use std::future::poll_fn;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_lock::Semaphore;
-use thiserror::Error;
+use futures_lite::future::FutureExt as _;
 
 use config::{ConfigError, HttpConfig};
 use exchange::Exchange;
-use job::{Job, Stop};
-use workers::{Queued, Work, Workers};
 
 use super::{Request, Response, Transport, TransportError};
+use crate::stop::{Extent, Stop};
 
 /// Sends requests over HTTP/1.1, with or without TLS.
 ///
-/// > At most `max_connections` threads and requests at any time, and none left after [`close`](Self::close).
+/// > At most `max_connections` requests under way at any time, and no connection left after [`close`](Self::close) and the
+/// > end of its requests.
 #[derive(Debug)]
 pub struct HttpTransport {
-    /// One permit per worker that may be started. Whoever holds one finds a worker, or may start one.
-    turns: Arc<Semaphore>,
-    workers: Workers,
-    exchange: Arc<Exchange>,
+    turns: Semaphore,
+    busy: AtomicUsize,
+    closing: Stop,
+    exchange: Exchange,
 }
 
 impl HttpTransport {
-    /// A client. No thread is started and no connection made before the first request.
+    /// A client. No connection is made before the first request.
     ///
     /// # Errors
     /// Those of [`HttpConfig::validate`].
     pub fn new(config: HttpConfig) -> Result<Self, ConfigError> {
         config.validate()?;
-        let exchange = Arc::new(Exchange::new(&config)?);
-        let work: Arc<dyn Work> = Arc::clone(&exchange) as _;
         Ok(Self {
-            turns: Arc::new(Semaphore::new(config.max_connections)),
-            workers: Workers::new(config.max_connections, work),
-            exchange,
+            turns: Semaphore::new(config.max_connections),
+            busy: AtomicUsize::new(0),
+            closing: Stop::new(),
+            exchange: Exchange::new(&config)?,
         })
     }
 
     /// What the client holds at this moment.
     #[must_use]
     pub fn pool(&self) -> PoolState {
-        let counts = &self.exchange.counts;
+        let counts = &self.exchange.dial.counts;
         PoolState {
-            workers: self.workers.count(),
-            busy: self.workers.busy(),
+            busy: self.busy.load(Ordering::Relaxed),
             open_connections: counts.open.load(Ordering::Relaxed),
             idle_connections: self.exchange.idle.count(),
             opened_connections: counts.opened.load(Ordering::Relaxed),
         }
     }
 
-    /// Ends all requests with [`TransportError::ShutDown`], closes all connections and waits until the threads are
-    /// gone, but no longer than `limit`. Later requests end with the same error. Dropping the client does this too,
-    /// with a limit of one second.
-    ///
-    /// # Errors
-    /// Threads were left at the limit. They hold nothing of their caller's and leave when the system lets them.
-    pub fn close(&self, limit: Duration) -> Result<(), StillClosing> {
-        let left = self.workers.close(limit);
-        self.exchange.close();
-        if left == 0 { Ok(()) } else { Err(StillClosing { threads: left }) }
+    /// Ends all requests with [`TransportError::ShutDown`] and closes all connections: idle ones at once, and those in use
+    /// as the tasks of their requests are told. Later requests end with the same error.
+    pub fn close(&self) {
+        self.closing.ask(Extent::Abort);
+        self.exchange.idle.close();
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
+        let asked_at = Instant::now();
+        let _turn = self.turns.acquire().await;
+        let queued = asked_at.elapsed();
+        let _busy = Busy::among(&self.busy);
+        // The libraries assert what they believe to be impossible. Whoever asked has to outlive that.
+        let exchanged = AssertUnwindSafe(self.exchange.run(request)).catch_unwind().await;
+        let mut response = exchanged.unwrap_or(Err(TransportError::Panicked))?;
+        response.timing.queued = queued;
+        Ok(response)
     }
 }
 
 impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let asked_at = Instant::now();
-        let turn = self.turns.acquire_arc().await;
-        let job = Arc::new(Job::default());
-        self.workers.submit(Queued::new(Arc::clone(&job), request, asked_at, turn))?;
-        let ticket = Ticket(job);
-        poll_fn(|cx| ticket.0.poll_result(cx)).await
+        self.closing.or(Extent::Abort, self.exchange(request)).await.unwrap_or(Err(TransportError::ShutDown))
     }
 }
 
 impl Drop for HttpTransport {
     fn drop(&mut self) {
-        // What is left after this leaves by itself.
-        let _ = self.close(DROP_LIMIT);
+        // The alarm of the idle ones would keep them until it rings.
+        self.close();
     }
 }
 
-/// Stops the job when its future is dropped. After the result it changes nothing.
-struct Ticket(Arc<Job>);
+/// Counts a request for as long as it is under way.
+struct Busy<'a>(&'a AtomicUsize);
 
-impl Drop for Ticket {
+impl<'a> Busy<'a> {
+    fn among(busy: &'a AtomicUsize) -> Self {
+        busy.fetch_add(1, Ordering::Relaxed);
+        Self(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.stop(Stop::Abandoned);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// What a client holds at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolState {
-    /// Threads started.
-    pub workers: usize,
-    /// Of these, running a request.
+    /// Requests under way.
     pub busy: usize,
     /// Connections open, idle or in use.
     pub open_connections: usize,
@@ -141,18 +145,19 @@ pub struct PoolState {
     pub opened_connections: u64,
 }
 
-/// Threads that had not left when the time for closing was over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{threads} HTTP threads have not ended yet: allow more time for closing")]
-pub struct StillClosing {
-    /// How many.
-    pub threads: usize,
-}
-
-/// Interrupted workers leave within milliseconds; a second is for machines that are busy otherwise.
-const DROP_LIMIT: Duration = Duration::from_secs(1);
-
 /// Locks, also after a panic of another holder: the states here are valid between any two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_under_way_takes_little_room_beside_its_buffer() {
+        let http = HttpTransport::new(HttpConfig::default()).expect("the default is valid");
+        let bytes = size_of_val(&http.send(Request::new("http://tiles.test/")));
+        assert!(bytes <= 5 * 1024, "{bytes} bytes, and a call of a fetcher keeps that too");
+    }
 }

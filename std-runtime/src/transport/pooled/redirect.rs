@@ -1,10 +1,10 @@
 //! Where a redirect leads, and whether to go there.
 //!
-//! ureq would follow by itself, but it goes from `https` to `http` without asking and takes every header along, an API
-//! key for the first host included.
+//! The protocol library would follow by itself, but it goes from `https` to `http` without asking and takes every header
+//! along, an API key for the first host included.
 
-use ureq::http::uri::{PathAndQuery, Uri};
-use ureq::http::{HeaderMap, StatusCode, header};
+use ureq_proto::http::uri::{PathAndQuery, Uri};
+use ureq_proto::http::{HeaderMap, StatusCode, header};
 
 use crate::transport::error::RedirectError;
 
@@ -27,7 +27,8 @@ pub(super) fn same_origin(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
 }
 
-fn port(uri: &Uri) -> Option<u16> {
+/// The port that a URL leads to.
+pub(super) fn port(uri: &Uri) -> Option<u16> {
     uri.port_u16().or(match uri.scheme_str() {
         Some("https") => Some(443),
         Some("http") => Some(80),

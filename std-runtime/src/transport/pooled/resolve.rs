@@ -1,7 +1,6 @@
 //! Host names looked up once in a while, and never on the way of a request that can do without.
 //!
-//! ureq asks for the addresses with every request, pooled connection or not, and its own resolver starts a thread
-//! each time. Here an answer is kept for [`HttpConfig::name_ttl`](super::config::HttpConfig::name_ttl); then it is
+//! An answer is kept for [`HttpConfig::name_ttl`](super::config::HttpConfig::name_ttl); then it is
 //! still used while a new one is fetched, and while the name server fails, for up to [`STALE_MAX`] (RFC 8767 calls it
 //! serving stale): a short outage of the name server must not stop work on a host that is perfectly well.
 //!
@@ -16,16 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use event_listener::{Event, EventListener};
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
 
-use super::config::TIMEOUT_MAX;
-use super::failure::raise;
-use super::job::Unfinished;
-use super::{current, lock};
+use super::dial::without_brackets;
+use super::lock;
 use crate::transport::TransportError;
-use crate::transport::error::RequestError;
 
 /// The addresses of the hosts asked for lately.
 ///
@@ -76,30 +69,22 @@ impl Names {
         Self { shared: Arc::new(Shared { ttl, lookup, table: Mutex::default(), changed: Event::new() }) }
     }
 
-    /// `Err(None)` is the end of the time.
-    fn find(&self, host: &str, port: u16, limit: Duration) -> Result<ResolvedSocketAddrs, Option<TransportError>> {
-        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if let Ok(ip) = literal.parse::<IpAddr>() {
-            return Ok(self.addresses([ip], port));
+    /// The addresses of a host, with this port.
+    pub(super) async fn find(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, TransportError> {
+        if let Ok(ip) = without_brackets(host).parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let deadline = Instant::now() + limit;
         loop {
             match self.ask(host, port) {
                 Ok(addrs) => return Ok(addrs),
-                Err(Missing::Unknown) => return Err(Some(TransportError::Resolve)),
-                Err(Missing::Wait(event)) => {
-                    let job = current::job().ok_or(Some(TransportError::ShutDown))?;
-                    job.wait(deadline, event).map_err(|unfinished| match unfinished {
-                        Unfinished::TimedOut => None,
-                        Unfinished::Stopped => Some(TransportError::ShutDown),
-                    })?;
-                }
+                Err(Missing::Unknown) => return Err(TransportError::Resolve),
+                Err(Missing::Wait(changed)) => changed.await,
             }
         }
     }
 
     /// Answers from the table, and has a lookup started where one is due.
-    fn ask(&self, host: &str, port: u16) -> Result<ResolvedSocketAddrs, Missing> {
+    fn ask(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Missing> {
         let now = Instant::now();
         let mut table = lock(&self.shared.table);
         let room = table.lookups < LOOKUPS_MAX;
@@ -109,7 +94,7 @@ impl Names {
                 let usable = !name.addrs.is_empty() && now < name.found_at + self.shared.ttl + STALE_MAX;
                 name.looking |= due;
                 if usable {
-                    (Ok(self.addresses(name.addrs.iter().copied(), port)), due)
+                    (Ok(name.addrs.iter().map(|ip| SocketAddr::new(*ip, port)).collect()), due)
                 } else if now < name.ask_at {
                     (Err(Missing::Unknown), false)
                 } else {
@@ -131,33 +116,6 @@ impl Names {
             self.shared.start_lookup(host.to_owned());
         }
         answer
-    }
-
-    fn addresses(&self, ips: impl IntoIterator<Item = IpAddr>, port: u16) -> ResolvedSocketAddrs {
-        let mut addrs = self.empty();
-        for ip in ips.into_iter().take(ADDRS_MAX) {
-            addrs.push(SocketAddr::new(ip, port));
-        }
-        addrs
-    }
-}
-
-impl Resolver for Names {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _config: &ureq::config::Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().ok_or_else(|| raise(RequestError::Url.into()))?;
-        let port = match (uri.port_u16(), uri.scheme_str()) {
-            (Some(port), _) => port,
-            (None, Some("https")) => 443,
-            (None, Some("http")) => 80,
-            (None, _) => return Err(raise(RequestError::Scheme.into())),
-        };
-        self.find(host, port, (*timeout.after).min(TIMEOUT_MAX))
-            .map_err(|failed| failed.map_or(ureq::Error::Timeout(timeout.reason), raise))
     }
 }
 
@@ -223,7 +181,7 @@ fn system_lookup(host: &str) -> io::Result<Vec<IpAddr>> {
 const NAMES_MAX: usize = 64;
 /// Threads that may be in a lookup at the same time.
 const LOOKUPS_MAX: usize = 4;
-/// What ureq has room for.
+/// More than these are not tried.
 const ADDRS_MAX: usize = 16;
 /// How long a failed lookup is believed.
 const FAILURE_TTL: Duration = Duration::from_secs(1);
@@ -234,15 +192,17 @@ const STALE_MAX: Duration = Duration::from_secs(3_600);
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use super::super::job::{Job, Stop};
+    use async_io::block_on;
+
     use super::*;
+    use crate::clock::within;
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// As a worker would, with a job of its own.
-    fn find(names: &Names, host: &str, limit: Duration) -> Result<Vec<String>, Option<TransportError>> {
-        let _entered = current::enter(Arc::default());
-        names.find(host, 80, limit).map(|addrs| addrs.iter().map(ToString::to_string).collect())
+    /// `None` where it is not found within `limit`.
+    fn find(names: &Names, host: &str, limit: Duration) -> Option<Result<Vec<String>, TransportError>> {
+        let found = block_on(within(limit, names.find(host, 80)))?;
+        Some(found.map(|addrs| addrs.iter().map(ToString::to_string).collect()))
     }
 
     fn eventually(condition: impl Fn() -> bool) {
@@ -256,8 +216,8 @@ mod tests {
     #[test]
     fn an_address_is_not_looked_up() {
         let names = Names::with_lookup(LONG, |_| panic!("an address was looked up"));
-        assert_eq!(find(&names, "127.0.0.1", LONG), Ok(vec!["127.0.0.1:80".to_owned()]));
-        assert_eq!(find(&names, "[::1]", LONG), Ok(vec!["[::1]:80".to_owned()]));
+        assert_eq!(find(&names, "127.0.0.1", LONG), Some(Ok(vec!["127.0.0.1:80".to_owned()])));
+        assert_eq!(find(&names, "[::1]", LONG), Some(Ok(vec!["[::1]:80".to_owned()])));
     }
 
     #[test]
@@ -275,7 +235,8 @@ mod tests {
             })
             .collect();
         for asker in askers {
-            assert_eq!(asker.join().unwrap(), Ok(vec!["10.0.0.1:80".to_owned(), "10.0.0.2:80".to_owned()]));
+            let both = vec!["10.0.0.1:80".to_owned(), "10.0.0.2:80".to_owned()];
+            assert_eq!(asker.join().unwrap(), Some(Ok(both)));
         }
         assert_eq!(LOOKUPS.load(Ordering::SeqCst), 1);
     }
@@ -287,7 +248,7 @@ mod tests {
             0 => Ok(vec![IpAddr::from([10, 0, 0, 1])]),
             _ => Err(io::ErrorKind::Other.into()),
         });
-        let first = Ok(vec!["10.0.0.1:80".to_owned()]);
+        let first = Some(Ok(vec!["10.0.0.1:80".to_owned()]));
         assert_eq!(find(&names, "tiles.test", LONG), first);
         thread::sleep(Duration::from_millis(2));
         assert_eq!(find(&names, "tiles.test", Duration::ZERO), first, "served at once");
@@ -303,30 +264,21 @@ mod tests {
             LOOKUPS.fetch_add(1, Ordering::SeqCst);
             Ok(Vec::new())
         });
-        assert_eq!(find(&names, "tiles.test", LONG), Err(Some(TransportError::Resolve)));
-        assert_eq!(find(&names, "tiles.test", LONG), Err(Some(TransportError::Resolve)));
+        assert_eq!(find(&names, "tiles.test", LONG), Some(Err(TransportError::Resolve)));
+        assert_eq!(find(&names, "tiles.test", LONG), Some(Err(TransportError::Resolve)));
         assert_eq!(LOOKUPS.load(Ordering::SeqCst), 1);
     }
 
     #[test]
-    fn waiting_for_a_name_ends_with_its_time_or_with_the_job() {
+    fn waiting_for_a_name_ends_with_its_time() {
         static HANG: AtomicBool = AtomicBool::new(true);
-        let names = Arc::new(Names::with_lookup(LONG, |_| {
+        let names = Names::with_lookup(LONG, |_| {
             eventually(|| !HANG.load(Ordering::SeqCst));
             Err(io::ErrorKind::Other.into())
-        }));
-        assert_eq!(find(&names, "tiles.test", Duration::from_millis(5)), Err(None));
-        let job = Arc::new(Job::default());
-        let waiting = thread::spawn({
-            let (names, job) = (Arc::clone(&names), Arc::clone(&job));
-            move || {
-                let _entered = current::enter(job);
-                names.find("tiles.test", 80, LONG).map(|_| ())
-            }
         });
-        job.stop(Stop::Abandoned);
-        assert_eq!(waiting.join().unwrap(), Err(Some(TransportError::ShutDown)));
+        assert_eq!(find(&names, "tiles.test", Duration::from_millis(5)), None);
         HANG.store(false, Ordering::SeqCst);
+        assert_eq!(find(&names, "tiles.test", LONG), Some(Err(TransportError::Resolve)));
     }
 
     #[test]
@@ -337,12 +289,12 @@ mod tests {
             Ok(vec![IpAddr::from([10, 0, 0, 1])])
         });
         for index in 0..2 * LOOKUPS_MAX {
-            assert_eq!(find(&names, &format!("hang{index}.test"), Duration::from_millis(1)), Err(None));
+            assert_eq!(find(&names, &format!("hang{index}.test"), Duration::from_millis(1)), None);
         }
         assert_eq!(lock(&names.shared.table).lookups, LOOKUPS_MAX);
         HANG.store(false, Ordering::SeqCst);
         for index in 0..2 * NAMES_MAX {
-            assert!(find(&names, &format!("host{index}.test"), LONG).is_ok());
+            assert!(matches!(find(&names, &format!("host{index}.test"), LONG), Some(Ok(_))));
         }
         assert_eq!(lock(&names.shared.table).names.len(), NAMES_MAX);
     }

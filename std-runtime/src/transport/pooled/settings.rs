@@ -1,33 +1,45 @@
-//! From our settings to ureq's, all in this place.
+//! From our settings to those of the libraries, all in this place.
 
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use ureq_proto::http::{HeaderName, HeaderValue, header};
 
 use super::config::{ConfigError, HttpConfig, Proxy, Roots};
 use super::socks;
 use crate::config::HostPattern;
+use crate::transport::error::RequestError;
 
-/// The headers of every request, the fixed ones among them.
-pub(super) fn headers(config: &HttpConfig) -> Result<HeaderMap, ConfigError> {
-    let mut map = HeaderMap::new();
-    map.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    map.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+/// A header that is sent. A list of them is short, and cheaper to go through than a map is to make.
+pub(super) type Header = (HeaderName, HeaderValue);
+
+/// The headers of every request, the fixed ones among them. No name comes twice.
+pub(super) fn headers(config: &HttpConfig) -> Result<Vec<Header>, ConfigError> {
+    let mut headers = vec![
+        (header::ACCEPT, HeaderValue::from_static("*/*")),
+        (header::ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+    ];
     let agent = ("user-agent".to_owned(), config.user_agent.clone());
-    insert(&mut map, std::iter::once(&agent).chain(&config.headers))?;
-    Ok(map)
+    insert(&mut headers, std::iter::once(&agent).chain(&config.headers))?;
+    Ok(headers)
 }
 
 /// The headers of the requests to some hosts.
-pub(super) fn host_headers(config: &HttpConfig) -> Result<Vec<(HostPattern, HeaderMap)>, ConfigError> {
+pub(super) fn host_headers(config: &HttpConfig) -> Result<Vec<(HostPattern, Vec<Header>)>, ConfigError> {
     let read = |rule: &super::config::HostHeaders| {
-        let mut map = HeaderMap::new();
-        insert(&mut map, &rule.headers)?;
-        Ok((rule.hosts.clone(), map))
+        let mut headers = Vec::new();
+        insert(&mut headers, &rule.headers)?;
+        Ok((rule.hosts.clone(), headers))
     };
     config.host_headers.iter().map(read).collect()
 }
 
-fn insert<'a>(map: &mut HeaderMap, headers: impl IntoIterator<Item = &'a (String, String)>) -> Result<(), ConfigError> {
+fn insert<'a>(
+    into: &mut Vec<Header>,
+    headers: impl IntoIterator<Item = &'a (String, String)>,
+) -> Result<(), ConfigError> {
     for (name, value) in headers {
         let refuse = |reason| ConfigError::Header { name: name.clone(), reason };
         let parsed = HeaderName::from_bytes(name.as_bytes())
@@ -39,51 +51,31 @@ fn insert<'a>(map: &mut HeaderMap, headers: impl IntoIterator<Item = &'a (String
         if value.is_empty() {
             return Err(refuse("its value is empty"));
         }
-        map.insert(parsed, value);
+        set(into, (parsed, value));
     }
     Ok(())
 }
 
-/// ureq's settings: all of those that it has defaults for, so that no default of its decides anything here.
-pub(super) fn agent(config: &HttpConfig) -> Result<ureq::config::Config, ConfigError> {
-    Ok(ureq::config::Config::builder()
-        .http_status_as_error(false)
-        .https_only(false)
-        .ip_family(ureq::config::IpFamily::Any)
-        .tls_config(tls(config)?)
-        .proxy(proxy(config)?)
-        .no_delay(true)
-        // Followed by the exchange itself, which knows what may go where.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .redirect_auth_headers(ureq::config::RedirectAuthHeaders::Never)
-        .save_redirect_history(false)
-        // Also for a proxy; the requests carry their own.
-        .user_agent(&config.user_agent)
-        .accept("")
-        .accept_encoding("")
-        // Its buffer for heads is the input buffer, which has to be larger.
-        .max_response_header_size(HEAD_BYTES_MAX)
-        .input_buffer_size(INPUT_BYTES)
-        .output_buffer_size(OUTPUT_BYTES)
-        // Kept by ourselves.
-        .max_idle_connections(0)
-        .max_idle_connections_per_host(0)
-        .max_idle_age(config.max_idle_age)
-        .allow_non_standard_methods(false)
-        // The sockets keep the clocks of reading and writing. A total one here would cost two system calls a read.
-        .timeout_global(None)
-        .timeout_per_call(None)
-        .timeout_per_read(None)
-        .timeout_per_write(None)
-        .timeout_resolve(Some(config.resolve_timeout))
-        .timeout_connect(Some(config.connect_timeout))
-        .timeout_send_request(None)
-        .timeout_await_100(None)
-        .timeout_send_body(None)
-        .timeout_recv_response(None)
-        .timeout_recv_body(None)
-        .build())
+/// Adds a header, or puts it in the place of the one of that name.
+fn set(headers: &mut Vec<Header>, header: Header) {
+    match headers.iter_mut().find(|(name, _)| *name == header.0) {
+        Some(place) => *place = header,
+        None => headers.push(header),
+    }
+}
+
+/// The headers of one request alone.
+pub(super) fn headers_of(request: &[(&'static str, String)]) -> Result<Vec<Header>, RequestError> {
+    let mut headers = Vec::new();
+    for (name, value) in request {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RequestError::Header)?;
+        let value = HeaderValue::from_str(value).map_err(|_| RequestError::Header)?;
+        if TRANSFER_HEADERS.contains(&name) {
+            return Err(RequestError::Header);
+        }
+        set(&mut headers, (name, value));
+    }
+    Ok(headers)
 }
 
 pub(super) fn proxy(config: &HttpConfig) -> Result<Option<ureq::Proxy>, ConfigError> {
@@ -107,36 +99,37 @@ pub(super) fn proxy(config: &HttpConfig) -> Result<Option<ureq::Proxy>, ConfigEr
     if proxy.as_ref().is_none_or(is_usable) { Ok(proxy) } else { Err(ConfigError::Proxy) }
 }
 
-fn tls(config: &HttpConfig) -> Result<TlsConfig, ConfigError> {
+/// TLS 1.2 and 1.3 by the processor's own ciphers; names are told in the clear, as servers of many hosts need it.
+pub(super) fn tls(config: &HttpConfig) -> Result<Arc<ClientConfig>, ConfigError> {
     let roots = match &config.roots {
-        Roots::Bundled => RootCerts::WebPki,
-        Roots::Pem(pem) => RootCerts::from(certificates(pem)?),
+        Roots::Bundled => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        Roots::Pem(pem) => authorities(pem)?,
     };
-    Ok(TlsConfig::builder().root_certs(roots).use_sni(true).disable_verification(false).build())
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    // An error would be a provider without ciphers for these versions.
+    let builder = builder.map_err(|_| ConfigError::Roots)?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ConfigError> {
-    let mut certificates = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| ConfigError::Roots)? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() { Err(ConfigError::Roots) } else { Ok(certificates) }
+fn authorities(pem: &[u8]) -> Result<RootCertStore, ConfigError> {
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| ConfigError::Roots)?;
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    if added == 0 { Err(ConfigError::Roots) } else { Ok(roots) }
 }
 
-/// A tile with its head mostly comes in one read. ureq's own default costs 256 KiB per connection.
-const INPUT_BYTES: usize = 32 * 1024;
-/// A request is a few hundred bytes.
-const OUTPUT_BYTES: usize = 4 * 1024;
-/// Below `INPUT_BYTES`, so that a larger head is told as one rather than as a closed connection.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A larger head is no answer to a request for a tile.
+pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// As many headers as the protocol library takes.
+pub(super) const HEADERS_MAX: usize = ureq_proto::client::MAX_RESPONSE_HEADERS;
 
 /// Where ureq looks for a proxy.
 const PROXY_VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// Headers that say how the message is transferred, or what is done with it here; a wrong one would break the framing.
-pub(super) const TRANSFER_HEADERS: [HeaderName; 9] = [
+const TRANSFER_HEADERS: [HeaderName; 9] = [
     header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::CONTENT_LENGTH,

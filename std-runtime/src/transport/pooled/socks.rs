@@ -1,16 +1,17 @@
 //! The opening words to a SOCKS5 proxy (RFC 1928), with a password where it has one (RFC 1929).
 //!
-//! ureq's own connector would make a connection that no dropped future can interrupt, and that takes a reset for an end.
-//! The words are few enough to be said here, on a socket that the job already holds.
-//!
 //! `socks5` looks the host's name up here, `socks5h` leaves that to the proxy.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
 
-use ureq::http::Uri;
+use futures_lite::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use ureq::{Proxy, ProxyProtocol};
+use ureq_proto::http::Uri;
+
+use super::dial::without_brackets;
+use super::redirect::port;
 
 /// Where a proxy is to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +27,8 @@ impl<'a> Target<'a> {
             return Some(Self::Address(address));
         }
         let host = uri.host()?;
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        Some(match literal.parse::<IpAddr>() {
+        let port = port(uri)?;
+        Some(match without_brackets(host).parse::<IpAddr>() {
             Ok(ip) => Self::Address(SocketAddr::new(ip, port)),
             Err(_) => Self::Name(host, port),
         })
@@ -46,98 +46,74 @@ impl<'a> Target<'a> {
     }
 }
 
+/// As other proxies are told it.
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
 /// Whether that is a proxy to speak to in this way.
 pub(super) fn is_spoken_by(proxy: &Proxy) -> bool {
     matches!(proxy.protocol(), ProxyProtocol::Socks5 | ProxyProtocol::Socks5h)
 }
 
-/// Asks the proxy at the other end of `stream` to connect to `target`. After it, `stream` leads there.
+/// Asks the proxy at the other end of `wire` to connect to `target`. After it, `wire` leads there.
 ///
 /// # Errors
-/// [`ErrorKind::TimedOut`] where it is not done at `deadline`; anything else is the proxy's refusal, or its going away.
-pub(super) fn open(stream: &TcpStream, proxy: &Proxy, target: Target<'_>, deadline: Instant) -> io::Result<()> {
-    converse(
-        &mut Timed { stream, deadline },
-        proxy.username().map(|name| (name, proxy.password().unwrap_or(""))),
-        target,
-    )
+/// The proxy's refusal, or its going away.
+pub(super) async fn open(
+    wire: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    proxy: &Proxy,
+    target: Target<'_>,
+) -> io::Result<()> {
+    converse(wire, proxy.username().map(|name| (name, proxy.password().unwrap_or(""))), target).await
 }
 
-fn converse(wire: &mut (impl Read + Write), login: Option<(&str, &str)>, target: Target<'_>) -> io::Result<()> {
+async fn converse(
+    wire: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    login: Option<(&str, &str)>,
+    target: Target<'_>,
+) -> io::Result<()> {
     let methods: &[u8] = if login.is_some() { &[VERSION, 2, PASSWORD, NO_LOGIN] } else { &[VERSION, 1, NO_LOGIN] };
-    wire.write_all(methods)?;
-    match (read::<2>(wire)?, login) {
+    wire.write_all(methods).await?;
+    match (read::<2>(wire).await?, login) {
         ([VERSION, NO_LOGIN], _) => {}
         ([VERSION, PASSWORD], Some((name, word))) => {
-            wire.write_all(&[&[1, length(name)?], name.as_bytes(), &[length(word)?], word.as_bytes()].concat())?;
-            if read::<2>(wire)? != [1, 0] {
+            wire.write_all(&[&[1, length(name)?], name.as_bytes(), &[length(word)?], word.as_bytes()].concat()).await?;
+            if read::<2>(wire).await? != [1, 0] {
                 return Err(ErrorKind::PermissionDenied.into());
             }
         }
         _ => return Err(ErrorKind::PermissionDenied.into()),
     }
-    wire.write_all(&[&[VERSION, CONNECT, 0], &target.encoded()?[..]].concat())?;
-    let [version, reply, _, kind] = read::<4>(wire)?;
+    wire.write_all(&[&[VERSION, CONNECT, 0], &target.encoded()?[..]].concat()).await?;
+    let [version, reply, _, kind] = read::<4>(wire).await?;
     if (version, reply) != (VERSION, 0) {
         return Err(ErrorKind::ConnectionRefused.into());
     }
     // What follows is the proxy's own address on the other side, and its port. Nothing beyond it may be taken away.
     let address = match kind {
         1 => 4,
-        3 => usize::from(read::<1>(wire)?[0]),
+        3 => usize::from(read::<1>(wire).await?[0]),
         4 => 16,
         _ => return Err(ErrorKind::InvalidData.into()),
     };
     let mut own = [0; u8::MAX as usize + 2];
-    wire.read_exact(&mut own[..address + 2])
+    wire.read_exact(&mut own[..address + 2]).await
 }
 
-fn read<const N: usize>(wire: &mut impl Read) -> io::Result<[u8; N]> {
+async fn read<const N: usize>(wire: &mut (impl AsyncRead + Unpin)) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    wire.read_exact(&mut bytes).map(|()| bytes)
+    wire.read_exact(&mut bytes).await.map(|()| bytes)
 }
 
 /// As one byte; what does not fit cannot be told.
 fn length(text: &str) -> io::Result<u8> {
     u8::try_from(text.len()).map_err(|_| ErrorKind::InvalidInput.into())
-}
-
-/// A stream on which every read and write ends at one instant.
-struct Timed<'a> {
-    stream: &'a TcpStream,
-    deadline: Instant,
-}
-
-impl Timed<'_> {
-    fn left(&self) -> io::Result<Duration> {
-        match self.deadline.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(ErrorKind::TimedOut.into()),
-            left => Ok(left),
-        }
-    }
-}
-
-impl Read for Timed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.left()?))?;
-        self.stream.read(buffer).map_err(timed_out)
-    }
-}
-
-impl Write for Timed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.left()?))?;
-        self.stream.write(bytes).map_err(timed_out)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Unix says "would block" where a time set on a socket is over.
-fn timed_out(error: io::Error) -> io::Error {
-    if error.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { error }
 }
 
 const VERSION: u8 = 5;
@@ -147,7 +123,11 @@ const PASSWORD: u8 = 2;
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{Cursor, Read};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use futures_lite::future::block_on;
 
     use super::*;
 
@@ -157,19 +137,24 @@ mod tests {
         heard: Vec<u8>,
     }
 
-    impl Read for Script {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.replies.read(buffer)
+    impl AsyncRead for Script {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(self.replies.read(buffer))
         }
     }
 
-    impl Write for Script {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.heard.write(bytes)
+    impl AsyncWrite for Script {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.heard.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
         }
 
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
         }
     }
 
@@ -180,7 +165,7 @@ mod tests {
         target: Target<'_>,
     ) -> (Result<(), ErrorKind>, Vec<u8>, usize) {
         let mut script = Script { replies: Cursor::new(replies.concat()), heard: Vec::new() };
-        let ended = converse(&mut script, login, target).map_err(|error| error.kind());
+        let ended = block_on(converse(&mut script, login, target)).map_err(|error| error.kind());
         let left = replies.concat().len() - script.replies.position() as usize;
         (ended, script.heard, left)
     }

@@ -40,9 +40,8 @@ pub(super) fn text(state: &State, figures: &Figures, uptime: Duration) -> String
     page.sample("", &[("state", "idle")], pool.idle_connections as f64);
     page.family("tidegate_connections_opened_total", "counter", "Connections opened since the start.");
     page.sample("", &[], pool.opened_connections as f64);
-    page.family("tidegate_workers", "gauge", "Threads of the HTTP client, by state.");
-    page.sample("", &[("state", "started")], pool.workers as f64);
-    page.sample("", &[("state", "busy")], pool.busy as f64);
+    page.family("tidegate_requests_under_way", "gauge", "Requests that the HTTP client has under way.");
+    page.sample("", &[], pool.busy as f64);
     if let Ok(descriptors) = fs::read_dir("/proc/self/fd") {
         page.family("process_open_fds", "gauge", "Open file descriptors.");
         page.sample("", &[], descriptors.count() as f64);

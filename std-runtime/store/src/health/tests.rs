@@ -93,7 +93,8 @@ fn the_metrics_are_read_by_a_parser_of_others() {
     };
     assert_eq!(find("tidegate_attempt_faults_total", "kind", "status 503"), Value::Counter(2.0));
     assert_eq!(find("tidegate_breaker_state", "state", "closed"), Value::Gauge(1.0));
-    assert_eq!(find("tidegate_workers", "state", "busy"), Value::Gauge(3.0));
+    let under_way = scrape.samples.iter().find(|sample| sample.metric == "tidegate_requests_under_way");
+    assert_eq!(under_way.map(|sample| sample.value.clone()), Some(Value::Gauge(3.0)));
     assert_eq!(find("tidegate_attempts_total", "outcome", "succeeded"), Value::Counter(3.0));
     assert_eq!(find("tidegate_retries_available", "source", "1"), Value::Gauge(10.0));
     assert_eq!(find("tidegate_rate_per_second", "source", "0"), Value::Gauge(50.0));

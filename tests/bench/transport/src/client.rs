@@ -54,8 +54,8 @@ pub fn fetcher(
 pub fn fetch(fetcher: &Fetcher<HttpTransport>, runtime: &Runtime, tiles: usize) -> Fetching {
     let mut stream = fetcher.stream(runtime.executor(), ids().take(tiles), Instant::MAX);
     let mut fetched = 0;
-    // The tasks run on this thread too: there is nothing here that would block them.
-    smol::future::block_on(runtime.executor().run(async {
+    // The tasks run on this thread too, and it waits for their sockets: there is nothing here that would block them.
+    smol::block_on(runtime.executor().run(async {
         while let Some(report) = stream.next().await {
             match report.outcome {
                 TileOutcome::Fetched(tile) if tile.body.len() == tile::BYTES => fetched += 1,
@@ -86,7 +86,7 @@ pub fn tidegate_transport(template: &str, tiles: usize, concurrency: NonZeroUsiz
             Fetching::Ok(())
         }));
     }
-    smol::future::block_on(runtime.executor().run(async {
+    smol::block_on(runtime.executor().run(async {
         for task in tasks {
             task.await?;
         }
