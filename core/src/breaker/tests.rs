@@ -354,7 +354,10 @@ fn nonsense_is_rejected_with_what_to_change() {
     assert_eq!(error(BreakerConfig { failed: Share::of(3, 2), ..CONFIG }), BreakerError::FailedShare);
     assert_eq!(error(BreakerConfig { slow: Some(Share::of(0, 0)), ..CONFIG }), BreakerError::SlowShare);
     assert_eq!(error(BreakerConfig { probes: 0, ..CONFIG }), BreakerError::ProbesOutOfRange);
-    assert_eq!(error(BreakerConfig { successes: 101, ..CONFIG }), BreakerError::ProbesOutOfRange);
+    for (probes, successes) in [(101, 1), (1, 0), (1, 101)] {
+        assert_eq!(error(BreakerConfig { probes, successes, ..CONFIG }), BreakerError::ProbesOutOfRange);
+    }
+    assert!(CircuitBreaker::new(BreakerConfig { probes: 100, successes: 100, ..CONFIG }).is_ok());
     assert_eq!(error(BreakerConfig { lease: Duration::ZERO, ..CONFIG }), BreakerError::LeaseOutOfRange);
     let decorrelated = BackoffConfig { growth: Growth::Decorrelated, ..CONFIG.open };
     assert_eq!(error(BreakerConfig { open: decorrelated, ..CONFIG }), BreakerError::OpenDecorrelated);

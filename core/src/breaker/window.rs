@@ -305,6 +305,23 @@ mod tests {
     }
 
     #[test]
+    fn a_call_at_the_edge_of_two_cells_belongs_to_the_later_one() {
+        let mut window = PeriodWindow::last(Duration::from_secs(10)).expect("in range");
+        window.record(Instant::from_secs(100), sample(1));
+        window.record(Instant::from_secs(101), sample(2));
+        assert_eq!(window.counts(Instant::from_secs(110)), Counts { calls: 1, failed: 0, slow: 1 });
+        window.clear();
+        assert_eq!(window.counts(Instant::from_secs(110)), Counts::default());
+    }
+
+    #[test]
+    fn a_tenth_of_a_period_counts_no_more_than_it_can() {
+        let mut window = PeriodWindow::last(Duration::from_secs(10)).expect("in range");
+        (0..70_000).for_each(|_| window.record(Instant::from_secs(100), sample(3)));
+        assert_eq!(window.counts(Instant::from_secs(100)), Counts { calls: 65_535, failed: 65_535, slow: 65_535 });
+    }
+
+    #[test]
     fn time_running_backwards_leaves_the_period_window_as_it_is() {
         let mut window = PeriodWindow::last(Duration::from_secs(10)).expect("in range");
         window.record(Instant::from_secs(100), sample(3));
@@ -337,5 +354,8 @@ mod tests {
         assert_eq!(CallWindow::last(65), Err(WindowError::CallsOutOfRange));
         assert_eq!(PeriodWindow::last(Duration::from_millis(9)), Err(WindowError::PeriodOutOfRange));
         assert_eq!(PeriodWindow::last(Duration::from_secs(86_401)), Err(WindowError::PeriodOutOfRange));
+        assert!(
+            [Duration::from_millis(10), Duration::from_secs(86_400)].map(PeriodWindow::last).iter().all(Result::is_ok)
+        );
     }
 }

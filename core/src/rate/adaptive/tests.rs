@@ -127,9 +127,8 @@ fn it_stays_bold_for_as_long_as_nothing_is_refused() {
         let before_ns = interval_ns(&rate);
         now = use_up(&mut rate, now, 1);
         let grown_ns = before_ns - interval_ns(&rate);
-        if grown_ns > 0 {
+        if let Some(part) = before_ns.checked_div(grown_ns) {
             steps += 1;
-            let part = before_ns / grown_ns;
             assert!(steps <= 40 || part <= 32, "step {steps} is one part in {part}");
         }
     }
