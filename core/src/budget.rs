@@ -236,7 +236,8 @@ impl RetryBudget {
     }
 
     const fn add(&mut self, amount: u32) {
-        let sum = self.saved.saturating_add(amount);
+        // At most 65,535² is saved, which leaves room for a deposit; what is taken over comes to nothing saved.
+        let sum = self.saved.wrapping_add(amount);
         self.saved = if sum > self.most() { self.most() } else { sum };
     }
 

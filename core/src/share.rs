@@ -21,6 +21,13 @@ impl Share {
         self.part > 0 && self.part <= self.whole
     }
 
+    /// The least count of `total` that reaches this share, a valid one: at most `total`.
+    pub(crate) const fn of_up(self, total: u8) -> u8 {
+        // No share is of nothing, which division cannot see.
+        let whole = if self.whole == 0 { 1 } else { self.whole as u32 };
+        (total as u32 * self.part as u32).div_ceil(whole) as u8
+    }
+
     /// Whether `count` of `total` is at least this share. `total` of zero reaches nothing.
     pub(crate) const fn is_reached(self, count: u32, total: u32) -> bool {
         // Counts are below 2^20, so the products stay below 2^28 and nothing wraps.

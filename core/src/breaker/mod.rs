@@ -248,10 +248,16 @@ impl<W: Window> CircuitBreaker<W> {
     }
 
     /// What came of the call that `pass` admitted.
+    #[inline]
     pub fn settle(&mut self, now: Instant, pass: Pass, verdict: Verdict, entropy: Entropy) {
-        if pass.era != self.era {
+        // The common case: nothing bad is remembered, and this does not change it.
+        if pass.era != self.era || (matches!(verdict, Verdict::Success) && self.is_clear() && self.window.record_good()) {
             return;
         }
+        self.judge(now, verdict, entropy);
+    }
+
+    fn judge(&mut self, now: Instant, verdict: Verdict, entropy: Entropy) {
         match self.mode {
             BreakerMode::ForcedOpen | BreakerMode::ForcedClosed => {}
             BreakerMode::ObserveOnly => self.remember(now, verdict),

@@ -29,6 +29,11 @@ pub struct Sample {
 pub trait Window: sealed::Sealed {
     /// Remembers one call.
     fn record(&mut self, now: Instant, sample: Sample);
+    /// Remembers one more good call beside good ones alone, where that is less work than [`Window::record`]; false where it
+    /// is not, and nothing is remembered.
+    fn record_good(&mut self) -> bool {
+        false
+    }
     /// What it remembers at this time.
     fn counts(&mut self, now: Instant) -> Counts;
     /// Forgets everything.
@@ -93,6 +98,12 @@ impl CallWindow {
     pub(crate) const fn size(&self) -> u8 {
         self.size
     }
+
+    const fn step(&mut self) {
+        // Below 2 · 64.
+        let next = self.next.wrapping_add(1);
+        self.next = if next < self.size << 1 { next } else { self.size };
+    }
 }
 
 impl Window for CallWindow {
@@ -105,9 +116,17 @@ impl Window for CallWindow {
         if sample.slow || self.slow_count > 0 {
             self.slow_count = replace(&mut self.slow[half], bit, sample.slow, self.slow_count);
         }
-        // Below 2 · 64.
-        let next = self.next.wrapping_add(1);
-        self.next = if next < self.size << 1 { next } else { self.size };
+        self.step();
+    }
+
+    #[inline]
+    fn record_good(&mut self) -> bool {
+        // No bit is set, so none is overwritten.
+        let is_spotless = (self.failed_count | self.slow_count) == 0;
+        if is_spotless {
+            self.step();
+        }
+        is_spotless
     }
 
     fn counts(&mut self, _now: Instant) -> Counts {

@@ -93,12 +93,12 @@ impl Leases {
         self.generation
     }
 
-    /// Takes a ticket out. False for one that was reclaimed: it no longer counts.
-    pub(super) fn settle(&mut self, now: Instant, ticket: &Ticket) -> bool {
-        let age = self.generation.wrapping_sub(ticket.generation);
+    /// Takes a ticket of that age out. False for one that was reclaimed: it no longer counts.
+    pub(super) fn settle(&mut self, age_ns: u64, ticket: &Ticket) -> bool {
+        let cells = self.generation.wrapping_sub(ticket.generation);
         // The second condition catches a generation that has come round, 256 cells later.
         let life_ns = self.cell.ns() * u64::from(self.life_cells);
-        if usize::from(age) >= CELLS || now.since_ns(ticket.started) > life_ns {
+        if usize::from(cells) >= CELLS || age_ns > life_ns {
             return false;
         }
         let place = self.place(ticket.generation);

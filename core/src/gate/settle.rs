@@ -14,21 +14,13 @@ impl<W: Window> Gate<W> {
     /// Says what came of an attempt. A ticket that was reclaimed, or belongs to another gate, changes nothing.
     pub fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {
         let now = self.advance(now);
-        if ticket.gate != self.id || !self.leases.settle(now, &ticket) {
+        let latency_ns = now.since_ns(ticket.started);
+        if ticket.gate != self.id || !self.leases.settle(latency_ns, &ticket) {
             return;
         }
-        let latency_ns = now.since_ns(ticket.started);
         let slow = latency_ns >= self.slow_after.ns();
         let (verdict, load) = match outcome {
-            Outcome::Success | Outcome::Empty => {
-                if let Some(budget) = &mut self.budget {
-                    budget.deposit();
-                }
-                if let Some(adaptation) = &mut self.adaptation {
-                    adaptation.on_success(now, &mut self.limiter, ticket.rate_cuts);
-                }
-                (if slow { Verdict::Slow } else { Verdict::Success }, Load::Carried)
-            }
+            Outcome::Success | Outcome::Empty => return self.settle_answer(now, &ticket, latency_ns, slow, entropy),
             Outcome::Failure => (if slow { Verdict::SlowFailure } else { Verdict::Failure }, Load::Failed),
             Outcome::Timeout => (Verdict::SlowFailure, Load::TimedOut),
             Outcome::Throttled { retry_after } => {
@@ -42,7 +34,10 @@ impl<W: Window> Gate<W> {
                 }
                 (Verdict::Answered, Load::Neutral)
             }
-            Outcome::Refused(_) => (Verdict::Answered, Load::Neutral),
+            Outcome::Refused(refusal) => {
+                self.count_denials(refusal);
+                (Verdict::Answered, Load::Neutral)
+            }
             Outcome::Cancelled if slow => (Verdict::SlowFailure, Load::Neutral),
             Outcome::Cancelled => (Verdict::Neutral, Load::Neutral),
             Outcome::Unsent => {
@@ -50,9 +45,26 @@ impl<W: Window> Gate<W> {
                 (Verdict::Neutral, Load::Neutral)
             }
         };
-        self.count_denials(outcome);
         self.limit.on_settled(ticket.limit_cuts, load, latency_ns);
         let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
+        self.breaker.settle(now, pass, verdict, entropy);
+    }
+
+    /// The common case, on the shortest way.
+    #[inline]
+    fn settle_answer(&mut self, now: Instant, ticket: &Ticket, latency_ns: u64, slow: bool, entropy: Entropy) {
+        if let Some(budget) = &mut self.budget {
+            budget.deposit();
+        }
+        if let Some(adaptation) = &mut self.adaptation {
+            adaptation.on_success(now, &mut self.limiter, ticket.rate_cuts);
+        }
+        if self.denied < DENIED_MAX {
+            self.denied = 0;
+        }
+        self.limit.on_carried(ticket.limit_cuts, latency_ns);
+        let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
+        let verdict = if slow { Verdict::Slow } else { Verdict::Success };
         self.breaker.settle(now, pass, verdict, entropy);
     }
 
@@ -99,15 +111,13 @@ impl<W: Window> Gate<W> {
         }
     }
 
-    fn count_denials(&mut self, outcome: Outcome) {
-        if self.denied >= DENIED_MAX {
-            // Stopped until somebody readmits it, whatever was still under way.
-            return;
-        }
-        match outcome {
-            Outcome::Refused(Refusal::Access) => self.denied += 1,
-            Outcome::Success | Outcome::Empty | Outcome::Refused(Refusal::Request) => self.denied = 0,
-            Outcome::Failure | Outcome::Timeout | Outcome::Throttled { .. } | Outcome::Cancelled | Outcome::Unsent => {}
+    /// What a refusal says about access. One that stopped is stopped until somebody readmits it, whatever was still under way.
+    fn count_denials(&mut self, refusal: Refusal) {
+        if self.denied < DENIED_MAX {
+            self.denied = match refusal {
+                Refusal::Access => self.denied + 1,
+                Refusal::Request => 0,
+            };
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Evidence {
     rest: Compact,
     /// Latencies in `gathered`.
     count: u8,
-    trial: Trial,
+    pub(super) trial: Trial,
     /// Outcomes judged together: those that are good …
     pub(super) good: u8,
     /// … and those that are not.
@@ -52,10 +52,10 @@ pub(super) struct Evidence {
 /// Which limit is tried.
 ///
 /// The number counts through a round: 0 at half, then eight times as it is and at half as many more. The start is a round
-/// of its own that repeats its last two.
+/// of its own that repeats its last two. Limits of the other kinds try nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Trial(u8);
+pub(super) struct Trial(u8);
 
 /// What follows from what was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +75,14 @@ pub(super) enum Verdict {
 }
 
 impl Evidence {
-    pub(super) const NONE: Self = Self {
-        gathered: 0,
-        low: Compact::MAX,
-        rest: Compact::MAX,
-        count: 0,
-        trial: Trial::START_REST,
-        good: 0,
-        bad: 0,
-    };
+    /// Nothing was seen before this trial.
+    pub(super) const fn before(trial: Trial) -> Self {
+        Self { gathered: 0, low: Compact::MAX, rest: Compact::MAX, count: 0, trial, good: 0, bad: 0 }
+    }
 
     /// How many may be in flight now, where `learnt` is what was found.
     pub(super) const fn tried(&self, learnt: u16, floor: u16, ceiling: u16) -> u16 {
-        if self.trial.is_low() {
+        if self.trial.is_low() || self.trial.is_none() {
             learnt
         } else if self.trial.is_high() {
             raised(learnt, ceiling)
@@ -98,17 +93,20 @@ impl Evidence {
         }
     }
 
-    /// Counts one answer; says what follows once there are enough.
-    pub(super) fn add(&mut self, latency_ns: u64, learnt: u16, ceiling: u16) -> Option<Verdict> {
+    /// Counts one answer; says whether there may be enough of them for a verdict.
+    #[inline]
+    pub(super) const fn add(&mut self, latency_ns: u64) -> bool {
         let longest = self.low.get_up_to_32_bits() >> 6;
         let time = if latency_ns < TIME_NS_MAX { (latency_ns >> TIME_SHIFT) as u32 } else { TIME_MAX };
         // Up: no answer takes no time.
-        self.gathered = self.gathered.wrapping_add(time.min(longest).min(TIME_MAX) + 1);
+        self.gathered = self.gathered.wrapping_add(if time < longest { time } else { longest } + 1);
         self.count = self.count.wrapping_add(1);
         // Whatever the number of answers, it is a multiple of this.
-        if self.count & 31 != 0 {
-            return None;
-        }
+        self.count & 31 == 0
+    }
+
+    /// What follows from the answers, once there are enough.
+    pub(super) fn verdict(&mut self, learnt: u16, ceiling: u16) -> Option<Verdict> {
         let shift = self.answers_shift(learnt);
         // 256 and 0 are the same count here.
         if self.count != (1u16 << shift) as u8 {
@@ -122,7 +120,10 @@ impl Evidence {
 
     /// Begins anew with the present limit after it was cut for another reason.
     pub(super) fn begin_again(&mut self) {
-        (self.gathered, self.count, self.trial) = (0, 0, Trial::LOW);
+        (self.gathered, self.count) = (0, 0);
+        if !self.trial.is_none() {
+            self.trial = Trial::LOW;
+        }
     }
 
     fn conclude(&mut self, mean: u64, learnt: u16, ceiling: u16) -> Verdict {
@@ -193,7 +194,12 @@ impl Trial {
     const LAST_HIGH: Self = Self(16);
     const START_LOW: Self = Self(17);
     const START_HIGH: Self = Self(18);
-    const START_REST: Self = Self(19);
+    pub(super) const START_REST: Self = Self(19);
+    pub(super) const NONE: Self = Self(u8::MAX);
+
+    pub(super) const fn is_none(self) -> bool {
+        matches!(self, Self::NONE)
+    }
 
     const fn is_low(self) -> bool {
         self.0 & 1 == 1 && self.0 < Self::START_REST.0

@@ -38,8 +38,8 @@ pub use config::{LimitConfig, LimitError, LimitKind};
 
 use core::time::Duration;
 
-use crate::{share::Share, time::nanos};
-use gradient::{Evidence, Verdict};
+use crate::time::nanos;
+use gradient::{Evidence, Trial, Verdict};
 
 /// What came of a call, as a limit sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +94,15 @@ pub struct Full {
 #[cfg_attr(test, derive(Clone))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConcurrencyLimit {
-    /// What was learnt; what may be in flight is tried around it.
+    /// How many may be in flight: what was learnt, or what is tried around it.
+    limit: u16,
     learnt: u16,
     in_flight: u16,
     floor: u16,
     ceiling: u16,
     evidence: Evidence,
-    kind: LimitKind,
+    /// So many failures in a round are too many; 0 where the limit is fixed.
+    too_many: u8,
     pub(crate) cuts: u8,
 }
 
@@ -110,22 +112,31 @@ impl ConcurrencyLimit {
     /// # Errors
     /// A floor of zero, a ceiling above 10,000, floor ≤ start ≤ ceiling violated, a tolerance that is no share.
     pub const fn new(config: LimitConfig) -> Result<Self, LimitError> {
-        if config.floor == 0 {
-            return Err(LimitError::FloorIsZero);
+        let (trial, tolerated) = match config.kind {
+            LimitKind::Fixed => (Trial::NONE, None),
+            LimitKind::Aimd { tolerated } => (Trial::NONE, Some(tolerated)),
+            LimitKind::Gradient { tolerated } => (Trial::START_REST, Some(tolerated)),
+        };
+        let too_many = match tolerated {
+            None => 0,
+            Some(share) if share.is_valid() => share.of_up(ROUND),
+            Some(_) => return Err(LimitError::Tolerance),
+        };
+        let LimitConfig { kind: _, start, floor, ceiling } = config;
+        let mut limit = Self {
+            limit: start,
+            learnt: start,
+            in_flight: 0,
+            floor,
+            ceiling,
+            evidence: Evidence::before(trial),
+            too_many,
+            cuts: 0,
+        };
+        match limit.set_bounds_from(start, floor, ceiling) {
+            Ok(()) => Ok(limit),
+            Err(error) => Err(error),
         }
-        if config.ceiling > CEILING_MAX {
-            return Err(LimitError::CeilingTooHigh);
-        }
-        if config.start < config.floor || config.start > config.ceiling {
-            return Err(LimitError::OutOfOrder);
-        }
-        if let LimitKind::Aimd { tolerated } | LimitKind::Gradient { tolerated } = config.kind
-            && !tolerated.is_valid()
-        {
-            return Err(LimitError::Tolerance);
-        }
-        let LimitConfig { kind, start, floor, ceiling } = config;
-        Ok(Self { learnt: start, in_flight: 0, floor, ceiling, evidence: Evidence::NONE, kind, cuts: 0 })
     }
 
     /// Takes a place.
@@ -157,21 +168,27 @@ impl ConcurrencyLimit {
         } else {
             self.learnt
         };
-        match Self::new(LimitConfig { kind: self.kind, start, floor, ceiling }) {
-            Ok(_valid) => {
-                (self.learnt, self.floor, self.ceiling) = (start, floor, ceiling);
-                Ok(())
-            }
-            Err(error) => Err(error),
+        self.set_bounds_from(start, floor, ceiling)
+    }
+
+    const fn set_bounds_from(&mut self, start: u16, floor: u16, ceiling: u16) -> Result<(), LimitError> {
+        if floor == 0 {
+            return Err(LimitError::FloorIsZero);
         }
+        if ceiling > CEILING_MAX {
+            return Err(LimitError::CeilingTooHigh);
+        }
+        if start < floor || start > ceiling {
+            return Err(LimitError::OutOfOrder);
+        }
+        (self.floor, self.ceiling) = (floor, ceiling);
+        self.learn(start);
+        Ok(())
     }
 
     /// How many calls may be in flight now.
     pub const fn limit(&self) -> u16 {
-        match self.kind {
-            LimitKind::Fixed | LimitKind::Aimd { .. } => self.learnt,
-            LimitKind::Gradient { .. } => self.evidence.tried(self.learnt, self.floor, self.ceiling),
-        }
+        self.limit
     }
 
     /// The limit that it has found so far. [`ConcurrencyLimit::limit`] is the same, but for the gradient kind, which tries half of
@@ -188,7 +205,7 @@ impl ConcurrencyLimit {
     /// Starts again from a limit that was learnt before, cut to the bounds. Only a limit below the present one counts: what
     /// is remembered is never more permissive than what is configured.
     pub(crate) fn restore(&mut self, limit: u16) {
-        self.learnt = limit.clamp(self.floor, self.learnt.max(self.floor));
+        self.learn(limit.clamp(self.floor, self.learnt.max(self.floor)));
     }
 
     /// Stands where another one stood, with its own bounds: what is in flight stays.
@@ -206,43 +223,50 @@ impl ConcurrencyLimit {
     }
 
     pub(crate) fn on_settled(&mut self, cuts: u8, load: Load, latency_ns: u64) {
-        let in_flight = self.in_flight;
-        self.in_flight = in_flight.saturating_sub(1);
-        let tolerated = match self.kind {
-            LimitKind::Fixed => return,
-            LimitKind::Aimd { tolerated } | LimitKind::Gradient { tolerated } => tolerated,
-        };
-        if cuts != self.cuts {
-            return;
-        }
         let weight = match load {
-            Load::Neutral => return,
-            Load::Carried => 0,
+            Load::Carried => return self.on_carried(cuts, latency_ns),
+            Load::Neutral => 0,
             Load::Failed => 1,
             Load::TimedOut => TIMEOUT_WEIGHT,
         };
-        self.count_failures(tolerated, weight);
-        if weight == 0 {
-            match self.kind {
-                LimitKind::Fixed => {}
-                LimitKind::Aimd { .. } => self.count_towards_one_more(in_flight),
-                LimitKind::Gradient { .. } => self.weigh(in_flight, latency_ns),
-            }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if weight > 0 && self.judges(cuts) {
+            self.count_in_round(weight);
         }
     }
 
-    /// A round begins with a failure and ends with too many of them, or after so many outcomes.
-    fn count_failures(&mut self, tolerated: Share, weight: u8) {
-        let Evidence { good, bad, .. } = self.evidence;
-        // Most outcomes are good, and nothing failed shortly before.
-        if bad == 0 && weight == 0 {
+    /// A call was answered: the common case, on the shortest way.
+    #[inline]
+    pub(crate) fn on_carried(&mut self, cuts: u8, latency_ns: u64) {
+        let in_flight = self.in_flight;
+        self.in_flight = in_flight.saturating_sub(1);
+        if !self.judges(cuts) {
             return;
         }
+        // Most of the time nothing failed shortly before.
+        if self.evidence.bad > 0 {
+            self.count_in_round(0);
+        }
+        if self.evidence.trial.is_none() {
+            self.count_towards_one_more(in_flight);
+        } else if in_flight >= self.limit - self.limit / 8 && self.evidence.add(latency_ns) {
+            self.weigh();
+        }
+    }
+
+    /// Whether what was sent after so many cuts says something about this limit.
+    const fn judges(&self, cuts: u8) -> bool {
+        self.too_many > 0 && cuts == self.cuts
+    }
+
+    /// A round begins with a failure and ends with too many of them, or after so many outcomes.
+    #[inline(never)]
+    fn count_in_round(&mut self, weight: u8) {
+        let Evidence { good, bad, .. } = self.evidence;
         let (good, bad) = (good.wrapping_add(u8::from(weight == 0)), bad.wrapping_add(weight));
-        let too_many = tolerated.is_reached(u32::from(bad), u32::from(ROUND));
-        let is_over = too_many || good.wrapping_add(bad) >= ROUND;
+        let is_over = bad >= self.too_many || good.wrapping_add(bad) >= ROUND;
         (self.evidence.good, self.evidence.bad) = if is_over { (0, 0) } else { (good, bad) };
-        if too_many {
+        if bad >= self.too_many {
             self.evidence.begin_again();
             self.lower((self.learnt / 4).max(1));
         }
@@ -260,30 +284,36 @@ impl ConcurrencyLimit {
     }
 
     /// Gradient: latencies under one limit after another, if seven eighths of the places are used.
-    fn weigh(&mut self, in_flight: u16, latency_ns: u64) {
-        let limit = self.limit();
-        if in_flight >= limit - limit / 8
-            && let Some(verdict) = self.evidence.add(latency_ns, self.learnt, self.ceiling)
-        {
-            match verdict {
-                Verdict::Try => self.cuts = self.cuts.wrapping_add(1),
-                Verdict::Up { step } => {
-                    self.cuts = self.cuts.wrapping_add(1);
-                    self.raise(step);
-                }
-                Verdict::Down { step } => self.lower(step),
+    #[inline(never)]
+    fn weigh(&mut self) {
+        match self.evidence.verdict(self.learnt, self.ceiling) {
+            None => {}
+            Some(Verdict::Try) => {
+                self.cuts = self.cuts.wrapping_add(1);
+                self.learn(self.learnt);
             }
+            Some(Verdict::Up { step }) => {
+                self.cuts = self.cuts.wrapping_add(1);
+                self.raise(step);
+            }
+            Some(Verdict::Down { step }) => self.lower(step),
         }
     }
 
     fn raise(&mut self, step: u16) {
-        self.learnt = self.ceiling.min(self.learnt.saturating_add(step));
+        self.learn(self.ceiling.min(self.learnt.saturating_add(step)));
     }
 
     /// What was sent before belongs to another limit and is not judged any more.
     fn lower(&mut self, step: u16) {
         self.cuts = self.cuts.wrapping_add(1);
-        self.learnt = self.floor.max(self.learnt.saturating_sub(step));
+        self.learn(self.floor.max(self.learnt.saturating_sub(step)));
+    }
+
+    /// The one place where it changes how many may be in flight.
+    const fn learn(&mut self, learnt: u16) {
+        self.learnt = learnt;
+        self.limit = self.evidence.tried(learnt, self.floor, self.ceiling);
     }
 }
 

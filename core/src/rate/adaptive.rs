@@ -273,6 +273,7 @@ impl Adaptation {
         Ok((RateLimiter::spaced(start_ns, catch_up_ns), adaptation))
     }
 
+    #[inline]
     pub(crate) fn on_success(&mut self, now: Instant, limiter: &mut RateLimiter, cuts: u8) {
         if cuts != self.cuts {
             return;
@@ -280,17 +281,22 @@ impl Adaptation {
         match self.kind {
             AdaptiveKind::Seeking { .. } => {
                 self.count(1, 0);
-                self.gather(now, limiter);
-            }
-            AdaptiveKind::Aimd => {
-                self.good = self.good.saturating_add(1);
-                if self.good > AIMD_SUCCESSES {
-                    self.good = 0;
-                    let interval_ns = limiter.interval_ns();
-                    // 10/11 of it without a division: 5958 / 2^16 is 1/11 to four digits.
-                    self.set_interval(limiter, interval_ns.saturating_sub(interval_ns.saturating_mul(5_958) >> 16));
+                if self.gather(limiter.interval_ns()) {
+                    self.step(now, limiter);
                 }
             }
+            AdaptiveKind::Aimd => self.count_towards_faster(limiter),
+        }
+    }
+
+    #[inline(never)]
+    fn count_towards_faster(&mut self, limiter: &mut RateLimiter) {
+        self.good = self.good.saturating_add(1);
+        if self.good > AIMD_SUCCESSES {
+            self.good = 0;
+            let interval_ns = limiter.interval_ns();
+            // 10/11 of it without a division: 5958 / 2^16 is 1/11 to four digits.
+            self.set_interval(limiter, interval_ns.saturating_sub(interval_ns.saturating_mul(5_958) >> 16));
         }
     }
 
@@ -357,14 +363,17 @@ impl Adaptation {
         self.refused += refused;
     }
 
-    fn gather(&mut self, now: Instant, limiter: &mut RateLimiter) {
+    /// Adds one success's worth of time; says whether a step is due.
+    fn gather(&mut self, interval_ns: u64) -> bool {
+        let gathered = if interval_ns < GATHER_NS_MAX { interval_ns as u32 >> GATHER_SHIFT } else { GATHERED_MAX };
+        // Up: above 244,000 a second it grows rather faster than by the clock. Below two steps: it does not wrap.
+        self.gathered = self.gathered.wrapping_add((gathered as u16).max(1));
+        self.gathered >= STEP
+    }
+
+    #[inline(never)]
+    fn step(&mut self, now: Instant, limiter: &mut RateLimiter) {
         let interval_ns = limiter.interval_ns();
-        // Up: above 244,000 a second it grows rather faster than by the clock.
-        let gathered = (interval_ns.min(GATHER_NS_MAX) as u32 >> GATHER_SHIFT) as u16;
-        self.gathered = self.gathered.saturating_add(gathered.max(1));
-        if self.gathered < STEP {
-            return;
-        }
         let dt = u64::from(self.gathered >> (20 - GATHER_SHIFT));
         self.gathered = 0;
         if self.was_cut() && now.since_ns(self.cut_at) < REST_NS {
@@ -408,6 +417,7 @@ const REST_NS: u64 = 1 << 30;
 const GATHER_NS_MAX: u64 = 1 << 26;
 /// What is gathered is counted in units of 2^12 ns.
 const GATHER_SHIFT: u32 = 12;
+const GATHERED_MAX: u32 = (GATHER_NS_MAX >> GATHER_SHIFT) as u32;
 /// The time's worth of use between steps: 134 ms.
 const STEP: u16 = 1 << (27 - GATHER_SHIFT);
 const AIMD_SUCCESSES: u8 = 10;
