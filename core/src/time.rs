@@ -78,6 +78,11 @@ impl Instant {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// `None` where this instant is before `earlier`.
+    pub(crate) const fn checked_since_ns(self, earlier: Self) -> Option<u64> {
+        self.0.checked_sub(earlier.0)
+    }
+
     /// For differences that may be negative: lossless, since an instant is below 2^63.
     pub(crate) const fn signed(self) -> i64 {
         self.0 as i64

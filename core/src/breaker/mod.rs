@@ -248,16 +248,10 @@ impl<W: Window> CircuitBreaker<W> {
     }
 
     /// What came of the call that `pass` admitted.
-    #[inline]
     pub fn settle(&mut self, now: Instant, pass: Pass, verdict: Verdict, entropy: Entropy) {
-        // The common case: nothing bad is remembered, and this does not change it.
-        if pass.era != self.era || (matches!(verdict, Verdict::Success) && self.is_clear() && self.window.record_good()) {
+        if pass.era != self.era || (matches!(verdict, Verdict::Success) && self.settle_beside_good(&pass)) {
             return;
         }
-        self.judge(now, verdict, entropy);
-    }
-
-    fn judge(&mut self, now: Instant, verdict: Verdict, entropy: Entropy) {
         match self.mode {
             BreakerMode::ForcedOpen | BreakerMode::ForcedClosed => {}
             BreakerMode::ObserveOnly => self.remember(now, verdict),
@@ -272,6 +266,13 @@ impl<W: Window> CircuitBreaker<W> {
                 }
             },
         }
+    }
+
+    /// The common case of [`CircuitBreaker::settle`], on the shortest way: a success where only successes are remembered. False
+    /// where it is another case, and nothing is done.
+    #[inline]
+    pub(crate) fn settle_beside_good(&mut self, pass: &Pass) -> bool {
+        pass.era == self.era && self.is_clear() && self.window.record_good()
     }
 
     /// So many calls are out for longer than the slow limit: they count as slow although they have not returned.

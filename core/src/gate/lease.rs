@@ -82,18 +82,26 @@ impl Leases {
 
     /// Counts a start in a breaker's era and names its cell.
     pub(super) fn start(&mut self, era: u16) -> u8 {
-        if self.is_empty() {
-            self.era_cells = CELLS as u8;
-        } else if self.era != era as u8 {
-            self.era_cells = 0;
+        if self.era != era as u8 || self.era_cells < CELLS as u8 {
+            self.start_in_era(era as u8);
         }
-        self.era = era as u8;
+        // At most as many as may be in flight.
         let place = self.place(self.generation);
-        *place = place.saturating_add(1);
+        *place = place.wrapping_add(1);
         self.generation
     }
 
-    /// Takes a ticket of that age out. False for one that was reclaimed: it no longer counts.
+    #[cold]
+    fn start_in_era(&mut self, era: u8) {
+        if self.is_empty() {
+            self.era_cells = CELLS as u8;
+        } else if self.era != era {
+            self.era_cells = 0;
+        }
+        self.era = era;
+    }
+
+    /// Takes a ticket of that age out. False for one that was reclaimed, or is not from here: it does not count.
     pub(super) fn settle(&mut self, age_ns: u64, ticket: &Ticket) -> bool {
         let cells = self.generation.wrapping_sub(ticket.generation);
         // The second condition catches a generation that has come round, 256 cells later.
@@ -102,8 +110,9 @@ impl Leases {
             return false;
         }
         let place = self.place(ticket.generation);
-        *place = place.saturating_sub(1);
-        true
+        let is_out = *place > 0;
+        *place = place.wrapping_sub(u16::from(is_out));
+        is_out
     }
 
     /// How many tickets of this breaker era are certainly out for at least `span_ns`.

@@ -33,7 +33,7 @@ pub use snapshot::{Downtime, SNAPSHOT_BYTES, Snapshot, SnapshotError};
 use core::time::Duration;
 
 use crate::{
-    breaker::{BreakerConfig, BreakerState, CallWindow, CircuitBreaker, PeriodWindow, Rejected, Window},
+    breaker::{BreakerConfig, BreakerState, CallWindow, CircuitBreaker, Pass, PeriodWindow, Rejected, Window},
     budget::RetryBudget,
     entropy::Entropy,
     limit::ConcurrencyLimit,
@@ -171,12 +171,27 @@ impl<W: Window> Gate<W> {
     /// Asks for one attempt: a ticket, or when to come back, or why never.
     pub fn poll(&mut self, now: Instant, attempt: Try) -> Admission {
         let now = self.advance(now);
-        if !self.is_clear(now, attempt)
-            && let Some(refused) = self.refusal(now, attempt)
-        {
+        if self.is_clear(now, attempt) {
+            let pass = Pass { era: self.breaker.era, probe: false };
+            return Admission::Go(self.grant(now, attempt, &pass));
+        }
+        self.poll_closely(now, attempt)
+    }
+
+    /// Where something may be in the way.
+    #[cold]
+    #[inline(never)]
+    fn poll_closely(&mut self, now: Instant, attempt: Try) -> Admission {
+        if let Some(refused) = self.refusal(now, attempt) {
             return refused;
         }
-        Admission::Go(self.grant(now, attempt))
+        let pass = self.breaker.take(now);
+        if matches!(attempt, Try::Again)
+            && let Some(budget) = &mut self.budget
+        {
+            budget.take(now);
+        }
+        Admission::Go(self.grant(now, attempt, &pass))
     }
 
     /// Looks without taking anything: what [`Gate::poll`] would refuse with, if it would.
@@ -197,6 +212,7 @@ impl<W: Window> Gate<W> {
     }
 
     #[cold]
+    #[inline(never)]
     fn turn_leases(&mut self, now: Instant) {
         // At the end of time nothing turns any more.
         if now == Instant::MAX {
@@ -263,17 +279,14 @@ impl<W: Window> Gate<W> {
         Some(Admission::Wait { until, why })
     }
 
-    fn grant(&mut self, now: Instant, attempt: Try) -> Ticket {
-        let pass = self.breaker.take(now);
+    /// Takes what nothing is in the way of; the breaker and the budget have given theirs.
+    #[inline]
+    fn grant(&mut self, now: Instant, attempt: Try, pass: &Pass) -> Ticket {
         self.limiter.take(now);
         if now < self.paced_until {
-            self.space_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
+            self.keep_pace(now);
         }
         self.limit.take();
-        let retry = matches!(attempt, Try::Again);
-        if retry && let Some(budget) = &mut self.budget {
-            budget.take(now);
-        }
         Ticket {
             started: now,
             era: pass.era,
@@ -281,8 +294,14 @@ impl<W: Window> Gate<W> {
             rate_cuts: self.rate_cuts(),
             limit_cuts: self.limit.cuts,
             generation: self.leases.start(pass.era),
-            kind: TicketKind::new(retry, pass.probe),
+            kind: TicketKind::new(matches!(attempt, Try::Again), pass.probe),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_pace(&mut self, now: Instant) {
+        self.space_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
     }
 
     fn why_early(&self, now: Instant) -> (Instant, Why) {

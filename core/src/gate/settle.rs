@@ -14,40 +14,17 @@ impl<W: Window> Gate<W> {
     /// Says what came of an attempt. A ticket that was reclaimed, or belongs to another gate, changes nothing.
     pub fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {
         let now = self.advance(now);
-        let latency_ns = now.since_ns(ticket.started);
+        // What started later is not from here.
+        let Some(latency_ns) = now.checked_since_ns(ticket.started) else { return };
         if ticket.gate != self.id || !self.leases.settle(latency_ns, &ticket) {
             return;
         }
         let slow = latency_ns >= self.slow_after.ns();
-        let (verdict, load) = match outcome {
-            Outcome::Success | Outcome::Empty => return self.settle_answer(now, &ticket, latency_ns, slow, entropy),
-            Outcome::Failure => (if slow { Verdict::SlowFailure } else { Verdict::Failure }, Load::Failed),
-            Outcome::Timeout => (Verdict::SlowFailure, Load::TimedOut),
-            Outcome::Throttled { retry_after } => {
-                if let Some(adaptation) = &mut self.adaptation {
-                    let held_until = self.limiter.held_until();
-                    adaptation.on_throttled(now, &mut self.limiter, ticket.rate_cuts);
-                    self.note_spacing(held_until);
-                }
-                if let Some(hint) = retry_after {
-                    self.heed(now, nanos(hint), entropy);
-                }
-                (Verdict::Answered, Load::Neutral)
-            }
-            Outcome::Refused(refusal) => {
-                self.count_denials(refusal);
-                (Verdict::Answered, Load::Neutral)
-            }
-            Outcome::Cancelled if slow => (Verdict::SlowFailure, Load::Neutral),
-            Outcome::Cancelled => (Verdict::Neutral, Load::Neutral),
-            Outcome::Unsent => {
-                self.refund(&ticket);
-                (Verdict::Neutral, Load::Neutral)
-            }
-        };
-        self.limit.on_settled(ticket.limit_cuts, load, latency_ns);
-        let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
-        self.breaker.settle(now, pass, verdict, entropy);
+        if matches!(outcome, Outcome::Success | Outcome::Empty) {
+            self.settle_answer(now, &ticket, latency_ns, slow, entropy);
+        } else {
+            self.settle_closely(now, &ticket, latency_ns, slow, outcome, entropy);
+        }
     }
 
     /// The common case, on the shortest way.
@@ -64,7 +41,41 @@ impl<W: Window> Gate<W> {
         }
         self.limit.on_carried(ticket.limit_cuts, latency_ns);
         let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
-        let verdict = if slow { Verdict::Slow } else { Verdict::Success };
+        if slow || !self.breaker.settle_beside_good(&pass) {
+            let verdict = if slow { Verdict::Slow } else { Verdict::Success };
+            self.breaker.settle(now, pass, verdict, entropy);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_closely(
+        &mut self,
+        now: Instant,
+        ticket: &Ticket,
+        latency_ns: u64,
+        slow: bool,
+        outcome: Outcome,
+        entropy: Entropy,
+    ) {
+        match outcome {
+            Outcome::Throttled { retry_after } => {
+                if let Some(adaptation) = &mut self.adaptation {
+                    let held_until = self.limiter.held_until();
+                    adaptation.on_throttled(now, &mut self.limiter, ticket.rate_cuts);
+                    self.note_spacing(held_until);
+                }
+                if let Some(hint) = retry_after {
+                    self.heed(now, nanos(hint), entropy);
+                }
+            }
+            Outcome::Refused(refusal) => self.count_denials(refusal),
+            Outcome::Unsent => self.refund(ticket),
+            Outcome::Success | Outcome::Empty | Outcome::Failure | Outcome::Timeout | Outcome::Cancelled => {}
+        }
+        let (verdict, load) = meaning(outcome, slow);
+        self.limit.on_settled(ticket.limit_cuts, load, latency_ns);
+        let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
         self.breaker.settle(now, pass, verdict, entropy);
     }
 
@@ -119,6 +130,20 @@ impl<W: Window> Gate<W> {
                 Refusal::Request => 0,
             };
         }
+    }
+}
+
+/// What an outcome says to the breaker, and to the limit.
+const fn meaning(outcome: Outcome, slow: bool) -> (Verdict, Load) {
+    match (outcome, slow) {
+        (Outcome::Success | Outcome::Empty, false) => (Verdict::Success, Load::Carried),
+        (Outcome::Success | Outcome::Empty, true) => (Verdict::Slow, Load::Carried),
+        (Outcome::Failure, false) => (Verdict::Failure, Load::Failed),
+        (Outcome::Failure, true) => (Verdict::SlowFailure, Load::Failed),
+        (Outcome::Timeout, _) => (Verdict::SlowFailure, Load::TimedOut),
+        (Outcome::Throttled { .. } | Outcome::Refused(_), _) => (Verdict::Answered, Load::Neutral),
+        (Outcome::Cancelled, true) => (Verdict::SlowFailure, Load::Neutral),
+        (Outcome::Cancelled, false) | (Outcome::Unsent, _) => (Verdict::Neutral, Load::Neutral),
     }
 }
 

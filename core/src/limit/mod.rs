@@ -213,8 +213,9 @@ impl ConcurrencyLimit {
         (self.in_flight, self.cuts) = (other.in_flight, other.cuts);
     }
 
+    /// Only where fewer are in flight than may be.
     pub(crate) const fn take(&mut self) {
-        self.in_flight = self.in_flight.saturating_add(1);
+        self.in_flight = self.in_flight.wrapping_add(1);
     }
 
     /// Places that nobody will give back.
@@ -229,7 +230,9 @@ impl ConcurrencyLimit {
             Load::Failed => 1,
             Load::TimedOut => TIMEOUT_WEIGHT,
         };
-        self.in_flight = self.in_flight.saturating_sub(1);
+        // A slot of another limit changes nothing.
+        let Some(others) = self.in_flight.checked_sub(1) else { return };
+        self.in_flight = others;
         if weight > 0 && self.judges(cuts) {
             self.count_in_round(weight);
         }
@@ -239,7 +242,8 @@ impl ConcurrencyLimit {
     #[inline]
     pub(crate) fn on_carried(&mut self, cuts: u8, latency_ns: u64) {
         let in_flight = self.in_flight;
-        self.in_flight = in_flight.saturating_sub(1);
+        let Some(others) = in_flight.checked_sub(1) else { return };
+        self.in_flight = others;
         if !self.judges(cuts) {
             return;
         }

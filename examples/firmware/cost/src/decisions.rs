@@ -46,14 +46,16 @@ fn a_server_that_answers(counter: &Counter) {
     let [mut admit, mut settle, mut both] = [const { Samples::new() }; 3];
     let mut now = Instant::from_secs(1);
     for step in 0..STEPS {
-        now = now.saturating_add(SPACING);
+        now = hidden(now.saturating_add(SPACING));
         let Some(place) = out.get_mut(step % IN_FLIGHT) else { continue };
         let mut settling = 0;
         if let Some(ticket) = place.take() {
-            (settling, ()) = counter.count(|| gate.settle(hidden(now), ticket, hidden(Outcome::Success), ENTROPY));
+            let outcome = hidden(Outcome::Success);
+            (settling, ()) = counter.count(|| gate.settle(now, ticket, outcome, ENTROPY));
             settle.add(settling);
         }
-        let (admitting, admission) = counter.count(|| gate.poll(hidden(now), hidden(Try::First)));
+        let attempt = hidden(Try::First);
+        let (admitting, admission) = counter.count(|| gate.poll(now, attempt));
         if let Admission::Go(ticket) = admission {
             *place = Some(ticket);
             admit.add(admitting);
