@@ -249,7 +249,9 @@ impl<W: Window> CircuitBreaker<W> {
 
     /// What came of the call that `pass` admitted.
     pub fn settle(&mut self, now: Instant, pass: Pass, verdict: Verdict, entropy: Entropy) {
-        if pass.era != self.era || (matches!(verdict, Verdict::Success) && self.settle_beside_good(&pass)) {
+        if pass.era != self.era
+            || (matches!(verdict, Verdict::Success) && self.is_clear() && self.settle_beside_good(pass.era))
+        {
             return;
         }
         match self.mode {
@@ -268,11 +270,12 @@ impl<W: Window> CircuitBreaker<W> {
         }
     }
 
-    /// The common case of [`CircuitBreaker::settle`], on the shortest way: a success where only successes are remembered. False
-    /// where it is another case, and nothing is done.
+    /// The common case of [`CircuitBreaker::settle`], on the shortest way: a success where it [is clear](CircuitBreaker::is_clear) and
+    /// only successes are remembered. False where it is another case, and nothing is done.
     #[inline]
-    pub(crate) fn settle_beside_good(&mut self, pass: &Pass) -> bool {
-        pass.era == self.era && self.is_clear() && self.window.record_good()
+    pub(crate) fn settle_beside_good(&mut self, era: u16) -> bool {
+        debug_assert!(self.is_clear(), "the breaker may have more to do");
+        era == self.era && self.window.record_good()
     }
 
     /// So many calls are out for longer than the slow limit: they count as slow although they have not returned.

@@ -59,16 +59,18 @@ impl<W: Window> Gate<W> {
                 self.space_until(now.plus_ns(self.pace.ns()));
             }
         }
+        self.note_standing(now);
     }
 
     /// Lets a gate that stopped after refusals of access ask again.
     pub fn readmit(&mut self) {
-        self.denied = 0;
+        self.standing.set_denied(0);
     }
 
     /// Forces the breaker open or closed, makes it observe, or lets it enforce again.
     pub fn set_breaker_mode(&mut self, mode: BreakerMode) {
         self.breaker.set_mode(mode);
+        self.note_standing(self.seen);
     }
 }
 
@@ -125,6 +127,7 @@ impl<W: Window> Gate<W> {
         };
         self.leases.set_lease(lease);
         (self.breaker, self.limit, self.budget) = (breaker, limit, budget);
+        self.note_standing(now);
         (self.attempt_timeout, self.slow_after) = (attempt_timeout, slow_after);
         Ok(())
     }

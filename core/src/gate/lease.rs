@@ -81,6 +81,7 @@ impl Leases {
     }
 
     /// Counts a start in a breaker's era and names its cell.
+    #[inline]
     pub(super) fn start(&mut self, era: u16) -> u8 {
         if self.era != era as u8 || self.era_cells < CELLS as u8 {
             self.start_in_era(era as u8);
@@ -110,9 +111,11 @@ impl Leases {
             return false;
         }
         let place = self.place(ticket.generation);
-        let is_out = *place > 0;
-        *place = place.wrapping_sub(u16::from(is_out));
-        is_out
+        match place.checked_sub(1) {
+            Some(others) => *place = others,
+            None => return false,
+        }
+        true
     }
 
     /// How many tickets of this breaker era are certainly out for at least `span_ns`.

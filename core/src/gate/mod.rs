@@ -24,6 +24,7 @@ mod lease;
 mod neutral;
 mod settle;
 pub mod snapshot;
+mod standing;
 
 pub use admission::{Admission, Barred, Try, Why};
 pub use config::{GateConfig, GateError, RateControl};
@@ -43,6 +44,7 @@ use crate::{
     time::{Instant, Millis, about_micros},
 };
 use lease::Leases;
+use standing::{DENIED_MAX, Standing};
 
 /// Whatever admits attempts and learns from their outcomes: a [`Gate`], or one that is recorded.
 pub trait Gatekeeper {
@@ -95,10 +97,7 @@ pub struct Gate<W = CallWindow> {
     attempt_timeout: Millis,
     slow_after: Millis,
     id: u16,
-    /// Refusals of access in a row.
-    denied: u8,
-    /// Whether what holds the limiter is a pause that the server wants, and not its rate.
-    is_paused: bool,
+    standing: Standing,
 }
 
 impl Gate<CallWindow> {
@@ -161,8 +160,7 @@ impl<W: Copy> Gate<W> {
             attempt_timeout,
             slow_after,
             id: config.id,
-            denied: 0,
-            is_paused: false,
+            standing: Standing::FRESH,
         })
     }
 }
@@ -171,11 +169,12 @@ impl<W: Window> Gate<W> {
     /// Asks for one attempt: a ticket, or when to come back, or why never.
     pub fn poll(&mut self, now: Instant, attempt: Try) -> Admission {
         let now = self.advance(now);
-        if self.is_clear(now, attempt) {
-            let pass = Pass { era: self.breaker.era, probe: false };
-            return Admission::Go(self.grant(now, attempt, &pass));
+        if !self.is_clear(now, attempt) {
+            return self.poll_closely(now, attempt);
         }
-        self.poll_closely(now, attempt)
+        debug_assert!(self.breaker.is_clear() && now >= self.paced_until, "something in the way was overlooked");
+        let pass = Pass { era: self.breaker.era, probe: false };
+        Admission::Go(self.grant(now, attempt, &pass))
     }
 
     /// Where something may be in the way.
@@ -191,7 +190,12 @@ impl<W: Window> Gate<W> {
         {
             budget.take(now);
         }
-        Admission::Go(self.grant(now, attempt, &pass))
+        let ticket = self.grant(now, attempt, &pass);
+        if now < self.paced_until {
+            self.space_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
+        }
+        self.note_standing(now);
+        Admission::Go(ticket)
     }
 
     /// Looks without taking anything: what [`Gate::poll`] would refuse with, if it would.
@@ -223,13 +227,18 @@ impl<W: Window> Gate<W> {
         let reclaimed = self.leases.advance(now);
         self.limit.reclaim(reclaimed);
         self.breaker.count_overdue(now, overdue);
+        self.note_standing(now);
+    }
+
+    /// To be called after whatever may change the breaker or the pace.
+    fn note_standing(&mut self, now: Instant) {
+        self.standing.note(self.breaker.is_clear(), now < self.paced_until);
     }
 
     /// Whether nothing at all is in the way: the common case, told at once. What is in the way, and whether that lets somebody
     /// through after all, is for [`Gate::refusal`] to say.
     fn is_clear(&self, now: Instant, attempt: Try) -> bool {
-        self.denied < DENIED_MAX
-            && self.breaker.is_clear()
+        self.standing.is_usual()
             && self.limiter.conforms(now)
             && self.limit.in_flight() < self.limit.limit()
             && (matches!(attempt, Try::First) || self.budget.is_none())
@@ -237,8 +246,9 @@ impl<W: Window> Gate<W> {
 
     #[cold]
     fn refusal(&mut self, now: Instant, attempt: Try) -> Option<Admission> {
-        if self.denied >= DENIED_MAX {
-            return Some(Admission::Never { why: Barred::Denied { in_a_row: self.denied, limit: DENIED_MAX } });
+        if self.standing.is_denied() {
+            let in_a_row = self.standing.denied();
+            return Some(Admission::Never { why: Barred::Denied { in_a_row, limit: DENIED_MAX } });
         }
         let rejected = self.breaker.check(now).err();
         let early = !self.limiter.conforms(now);
@@ -283,9 +293,6 @@ impl<W: Window> Gate<W> {
     #[inline]
     fn grant(&mut self, now: Instant, attempt: Try, pass: &Pass) -> Ticket {
         self.limiter.take(now);
-        if now < self.paced_until {
-            self.keep_pace(now);
-        }
         self.limit.take();
         Ticket {
             started: now,
@@ -296,12 +303,6 @@ impl<W: Window> Gate<W> {
             generation: self.leases.start(pass.era),
             kind: TicketKind::new(matches!(attempt, Try::Again), pass.probe),
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn keep_pace(&mut self, now: Instant) {
-        self.space_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
     }
 
     fn why_early(&self, now: Instant) -> (Instant, Why) {
@@ -330,7 +331,7 @@ impl<W> Gate<W> {
     /// Whether the breaker lets everything through: closed and past its ramp.
     #[must_use = "a query"]
     pub const fn is_healthy(&self) -> bool {
-        matches!(self.breaker.state(), BreakerState::Closed { ramp: u16::MAX, .. }) && self.denied < DENIED_MAX
+        matches!(self.breaker.state(), BreakerState::Closed { ramp: u16::MAX, .. }) && !self.standing.is_denied()
     }
 
     /// How many attempts may be in flight now.
@@ -355,7 +356,7 @@ impl<W> Gate<W> {
 
     /// Until when the server wants to be left alone; in the past where it does not.
     pub const fn paused_until(&self) -> Instant {
-        if self.is_paused { self.limiter.held_until() } else { Instant::ORIGIN }
+        if self.standing.is_paused() { self.limiter.held_until() } else { Instant::ORIGIN }
     }
 
     /// How many retries the budget has now; `None` where there is no budget. A query to show, not to decide by.
@@ -440,9 +441,6 @@ const fn pacing(rate: RateControl) -> Result<(RateLimiter, Option<Adaptation>), 
         },
     }
 }
-
-/// So many refusals of access in a row stop the host: going on would look like an attack.
-const DENIED_MAX: u8 = 3;
 
 const _: () = assert!(size_of::<Gate>() <= 224);
 

@@ -1,6 +1,6 @@
 //! Whether a gate has anything to remember: a table of gates forgets only those that have not.
 
-use super::{DENIED_MAX, Gate};
+use super::Gate;
 use crate::{
     breaker::{BreakerMode, BreakerState, Window},
     time::Instant,
@@ -31,7 +31,7 @@ impl<W: Window> Gate<W> {
         let rested = Instant::from_signed(self.limiter.next_ns().saturating_add_unsigned(burst_ns));
         let reserve = self.budget.as_ref().map_or(Instant::ORIGIN, |b| Instant::from_signed(b.reserve_next_ns()));
         let in_flight = (self.limit.in_flight() > 0).then(|| self.leases.next_reclaim());
-        let denied = (self.denied >= DENIED_MAX).then_some(Instant::MAX);
+        let denied = self.standing.is_denied().then_some(Instant::MAX);
         [breaker, denied, in_flight, later(self.paused_until()), later(self.paced_until), later(rested), later(reserve)]
             .into_iter()
             .flatten()

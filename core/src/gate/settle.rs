@@ -1,6 +1,6 @@
 //! What an outcome means to each policy: the table of [`Outcome`], as code.
 
-use super::{DENIED_MAX, Gate};
+use super::Gate;
 use crate::{
     breaker::{Pass, Verdict, Window},
     entropy::Entropy,
@@ -30,21 +30,17 @@ impl<W: Window> Gate<W> {
     /// The common case, on the shortest way.
     #[inline]
     fn settle_answer(&mut self, now: Instant, ticket: &Ticket, latency_ns: u64, slow: bool, entropy: Entropy) {
+        if slow || !self.standing.is_usual() || !self.breaker.settle_beside_good(ticket.era) {
+            self.settle_breaker(now, ticket, if slow { Verdict::Slow } else { Verdict::Success }, entropy);
+            self.count_denials(None);
+        }
         if let Some(budget) = &mut self.budget {
             budget.deposit();
         }
         if let Some(adaptation) = &mut self.adaptation {
             adaptation.on_success(now, &mut self.limiter, ticket.rate_cuts);
         }
-        if self.denied < DENIED_MAX {
-            self.denied = 0;
-        }
         self.limit.on_carried(ticket.limit_cuts, latency_ns);
-        let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
-        if slow || !self.breaker.settle_beside_good(&pass) {
-            let verdict = if slow { Verdict::Slow } else { Verdict::Success };
-            self.breaker.settle(now, pass, verdict, entropy);
-        }
     }
 
     #[cold]
@@ -69,14 +65,20 @@ impl<W: Window> Gate<W> {
                     self.heed(now, nanos(hint), entropy);
                 }
             }
-            Outcome::Refused(refusal) => self.count_denials(refusal),
+            Outcome::Refused(refusal) => self.count_denials(Some(refusal)),
             Outcome::Unsent => self.refund(ticket),
             Outcome::Success | Outcome::Empty | Outcome::Failure | Outcome::Timeout | Outcome::Cancelled => {}
         }
         let (verdict, load) = meaning(outcome, slow);
         self.limit.on_settled(ticket.limit_cuts, load, latency_ns);
+        self.settle_breaker(now, ticket, verdict, entropy);
+    }
+
+    #[inline(never)]
+    fn settle_breaker(&mut self, now: Instant, ticket: &Ticket, verdict: Verdict, entropy: Entropy) {
         let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
         self.breaker.settle(now, pass, verdict, entropy);
+        self.note_standing(now);
     }
 
     /// Gives up an attempt that was sent: [`Outcome::Cancelled`], without entropy. Should that open the breaker, it opens for
@@ -96,7 +98,7 @@ impl<W: Window> Gate<W> {
     /// At the server's wish. The limiter keeps the latest of all that holds it; whose wish that is, is all there is to remember.
     pub(super) fn pause(&mut self, until: Instant) {
         if until >= self.limiter.held_until() {
-            self.is_paused = true;
+            self.standing.set_paused(true);
             self.limiter.pause_until(until);
         }
     }
@@ -110,7 +112,7 @@ impl<W: Window> Gate<W> {
 
     /// Where the rate holds the limiter longer than anything did before, it is not the server's wish any more.
     pub(super) fn note_spacing(&mut self, held_until: Instant) {
-        self.is_paused &= self.limiter.held_until() == held_until;
+        self.standing.set_paused(self.standing.is_paused() && self.limiter.held_until() == held_until);
     }
 
     fn refund(&mut self, ticket: &Ticket) {
@@ -122,13 +124,14 @@ impl<W: Window> Gate<W> {
         }
     }
 
-    /// What a refusal says about access. One that stopped is stopped until somebody readmits it, whatever was still under way.
-    fn count_denials(&mut self, refusal: Refusal) {
-        if self.denied < DENIED_MAX {
-            self.denied = match refusal {
-                Refusal::Access => self.denied + 1,
-                Refusal::Request => 0,
-            };
+    /// What a refusal says about access, or an answer. A gate that stopped is stopped until somebody readmits it, whatever was
+    /// still under way.
+    fn count_denials(&mut self, refusal: Option<Refusal>) {
+        if !self.standing.is_denied() {
+            self.standing.set_denied(match refusal {
+                Some(Refusal::Access) => self.standing.denied() + 1,
+                Some(Refusal::Request) | None => 0,
+            });
         }
     }
 }

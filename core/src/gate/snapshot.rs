@@ -13,7 +13,7 @@
 
 use core::{fmt, time::Duration};
 
-use super::{DENIED_MAX, Gate, settle::PAUSE_NS_MAX};
+use super::{Gate, settle::PAUSE_NS_MAX};
 use crate::{
     breaker::{BreakerState, Window},
     time::{Instant, nanos},
@@ -72,7 +72,7 @@ impl<W: Window> Gate<W> {
         let cut_interval_ns = self.adaptation.as_ref().map_or(0, |adaptation| adaptation.cut_interval_ns());
         let reserve_ns = self.budget.as_ref().map_or(i64::MIN / 4, |budget| budget.reserve_next_ns());
         let mut writer = Writer { bytes: [0; SNAPSHOT_BYTES], at: 0 };
-        writer.put([VERSION, breaker, self.breaker.trips, self.denied]);
+        writer.put([VERSION, breaker, self.breaker.trips, self.standing.denied()]);
         writer.put(self.limit.learnt().to_le_bytes());
         writer.put(ramp.to_le_bytes());
         writer.put(left_ns(self.paused_until()).to_le_bytes());
@@ -104,7 +104,7 @@ impl<W: Window> Gate<W> {
         let [interval_ns, cut_interval_ns] = [(); 2].map(|()| u64::from_le_bytes(reader.take()));
         let reserve_ns = i64::from_le_bytes(reader.take()).saturating_sub(off_ns as i64);
 
-        self.denied = self.denied.max(denied.min(DENIED_MAX));
+        self.standing.set_denied(self.standing.denied().max(denied));
         self.limit.restore(limit);
         if let Some(adaptation) = &mut self.adaptation {
             adaptation.restore(now, &mut self.limiter, interval_ns, cut_interval_ns);
@@ -115,6 +115,7 @@ impl<W: Window> Gate<W> {
         self.breaker.restore(now, (breaker == OPEN).then_some(open_ns), ramp, trips);
         self.limiter.restore(now, until_next_ns.min(PAUSE_NS_MAX as i64));
         self.pause(now.plus_ns(pause_ns.min(PAUSE_NS_MAX)));
+        self.note_standing(now);
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ impl Evidence {
     #[inline]
     pub(super) const fn add(&mut self, latency_ns: u64) -> bool {
         let longest = self.low.get_up_to_32_bits() >> 6;
-        let time = if latency_ns < TIME_NS_MAX { (latency_ns >> TIME_SHIFT) as u32 } else { TIME_MAX };
+        let time = if latency_ns >> TIME_NS_BITS == 0 { (latency_ns >> TIME_SHIFT) as u32 } else { TIME_MAX };
         // Up: no answer takes no time.
         self.gathered = self.gathered.wrapping_add(if time < longest { time } else { longest } + 1);
         self.count = self.count.wrapping_add(1);
@@ -247,7 +247,7 @@ const fn raised(learnt: u16, ceiling: u16) -> u16 {
 const TIME_SHIFT: u32 = 12;
 /// … of which each counts for at most 2^23, 34 s.
 const TIME_MAX: u32 = (1 << 23) - 1;
-const TIME_NS_MAX: u64 = (TIME_MAX as u64) << TIME_SHIFT;
+const TIME_NS_BITS: u32 = 23 + TIME_SHIFT;
 /// Means have eight more bits than what they are made of.
 const MEAN_SHIFT: u32 = 8;
 

@@ -264,6 +264,7 @@ impl ConcurrencyLimit {
     }
 
     /// A round begins with a failure and ends with too many of them, or after so many outcomes.
+    #[cold]
     #[inline(never)]
     fn count_in_round(&mut self, weight: u8) {
         let Evidence { good, bad, .. } = self.evidence;

@@ -365,9 +365,10 @@ impl Adaptation {
 
     /// Adds one success's worth of time; says whether a step is due.
     fn gather(&mut self, interval_ns: u64) -> bool {
-        let gathered = if interval_ns < GATHER_NS_MAX { interval_ns as u32 >> GATHER_SHIFT } else { GATHERED_MAX };
-        // Up: above 244,000 a second it grows rather faster than by the clock. Below two steps: it does not wrap.
-        self.gathered = self.gathered.wrapping_add((gathered as u16).max(1));
+        // An interval is at most a minute. Up: above 244,000 a second it grows rather faster than by the clock.
+        let gathered = ((interval_ns >> GATHER_SHIFT) as u32).clamp(1, GATHERED_MAX) as u16;
+        // Below two steps: it does not wrap.
+        self.gathered = self.gathered.wrapping_add(gathered);
         self.gathered >= STEP
     }
 

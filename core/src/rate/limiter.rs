@@ -306,7 +306,10 @@ impl RateLimiter {
     pub(crate) const fn take(&mut self, now: Instant) {
         let rested_ns = now.signed().wrapping_sub(self.tolerance_ns as i64);
         let from_ns = if self.next_ns > rested_ns { self.next_ns } else { rested_ns };
-        self.next_ns = from_ns.saturating_add(self.interval_ns as i64);
+        self.next_ns = match from_ns.checked_add(self.interval_ns as i64) {
+            Some(next_ns) => next_ns,
+            None => i64::MAX,
+        };
         self.refundable_from = self.refundable_from.max(now);
     }
 

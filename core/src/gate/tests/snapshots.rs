@@ -252,7 +252,7 @@ fn loading_into_a_gate_that_is_stricter_already_lifts_nothing() {
     };
     strict.pause_until(secs(3), secs(60));
     strict.restore(secs(3), &lenient, Downtime::AtLeast(Duration::MAX)).expect("just saved");
-    assert_eq!(strict.denied, 2);
+    assert_eq!(strict.standing.denied(), 2);
     let first = strict.poll(secs(3), Try::First);
     assert!(matches!(first, Admission::Wait { until, .. } if until == secs(60)), "{first:?}");
     let again = strict.poll(secs(60), Try::Again);
