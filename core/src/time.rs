@@ -80,7 +80,9 @@ impl Instant {
 
     /// `None` where this instant is before `earlier`.
     pub(crate) const fn checked_since_ns(self, earlier: Self) -> Option<u64> {
-        self.0.checked_sub(earlier.0)
+        // Both are below 2^63.
+        let span_ns = self.0.wrapping_sub(earlier.0);
+        if (span_ns as i64) < 0 { None } else { Some(span_ns) }
     }
 
     /// For differences that may be negative: lossless, since an instant is below 2^63.

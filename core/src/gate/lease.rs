@@ -46,7 +46,7 @@ impl Leases {
     pub(super) fn set_lease(&mut self, lease: Millis) {
         let cell = lease.third_up();
         // Up: tickets that are out under a longer lease settle as before. No lease is zero, which division cannot see.
-        let life_cells = (self.cell.ns() * u64::from(self.life_cells)).div_ceil(cell.ns().max(1));
+        let life_cells = self.life_ns().div_ceil(cell.ns().max(1));
         self.life_cells = life_cells.clamp(CELLS as u64, LIFE_CELLS_MAX) as u8;
         self.cell = cell;
         // The ages of the cells before the present one are not known any more.
@@ -102,12 +102,16 @@ impl Leases {
         self.era = era;
     }
 
-    /// Takes a ticket of that age out. False for one that was reclaimed, or is not from here: it does not count.
-    pub(super) fn settle(&mut self, age_ns: u64, ticket: &Ticket) -> bool {
+    /// The longest that a ticket which is out can have been so.
+    pub(super) fn life_ns(&self) -> u64 {
+        self.cell.ns() * u64::from(self.life_cells)
+    }
+
+    /// Takes a ticket out that is not older than [`Leases::life_ns`]: after 256 cells the generations come round. False for one that
+    /// was reclaimed, or is not from here: it does not count.
+    pub(super) fn settle(&mut self, ticket: &Ticket) -> bool {
         let cells = self.generation.wrapping_sub(ticket.generation);
-        // The second condition catches a generation that has come round, 256 cells later.
-        let life_ns = self.cell.ns() * u64::from(self.life_cells);
-        if usize::from(cells) >= CELLS || age_ns > life_ns {
+        if usize::from(cells) >= CELLS {
             return false;
         }
         let place = self.place(ticket.generation);

@@ -292,7 +292,7 @@ impl<W: Window> Gate<W> {
     /// Takes what nothing is in the way of; the breaker and the budget have given theirs.
     #[inline]
     fn grant(&mut self, now: Instant, attempt: Try, pass: &Pass) -> Ticket {
-        self.limiter.take(now);
+        self.limiter.take_in_order(now);
         self.limit.take();
         Ticket {
             started: now,

@@ -16,10 +16,12 @@ impl<W: Window> Gate<W> {
         let now = self.advance(now);
         // What started later is not from here.
         let Some(latency_ns) = now.checked_since_ns(ticket.started) else { return };
-        if ticket.gate != self.id || !self.leases.settle(latency_ns, &ticket) {
+        let slow = latency_ns >= self.slow_after.ns();
+        // Slow it is long before its lease ends.
+        let is_young = !slow || latency_ns <= self.leases.life_ns();
+        if ticket.gate != self.id || !is_young || !self.leases.settle(&ticket) {
             return;
         }
-        let slow = latency_ns >= self.slow_after.ns();
         if matches!(outcome, Outcome::Success | Outcome::Empty) {
             self.settle_answer(now, &ticket, latency_ns, slow, entropy);
         } else {

@@ -304,13 +304,21 @@ impl RateLimiter {
 
     /// Takes one cell that conforms.
     pub(crate) const fn take(&mut self, now: Instant) {
+        let refundable_from = self.refundable_from;
+        self.take_in_order(now);
+        self.refundable_from = refundable_from.max(now);
+    }
+
+    /// Takes one cell that conforms, where no reading of the clock is earlier than the last.
+    #[inline]
+    pub(crate) const fn take_in_order(&mut self, now: Instant) {
         let rested_ns = now.signed().wrapping_sub(self.tolerance_ns as i64);
         let from_ns = if self.next_ns > rested_ns { self.next_ns } else { rested_ns };
         self.next_ns = match from_ns.checked_add(self.interval_ns as i64) {
             Some(next_ns) => next_ns,
             None => i64::MAX,
         };
-        self.refundable_from = self.refundable_from.max(now);
+        self.refundable_from = now;
     }
 
     /// What follows is spaced by at least an interval from now.
