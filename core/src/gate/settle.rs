@@ -39,10 +39,10 @@ impl<W: Window> Gate<W> {
         if let Some(budget) = &mut self.budget {
             budget.deposit();
         }
+        self.limit.on_carried(ticket.limit_cuts, latency_ns);
         if let Some(adaptation) = &mut self.adaptation {
             adaptation.on_success(now, &mut self.limiter, ticket.rate_cuts);
         }
-        self.limit.on_carried(ticket.limit_cuts, latency_ns);
     }
 
     #[cold]

@@ -356,17 +356,11 @@ impl Adaptation {
     /// Both counts are halved when one of them is full: old evidence fades.
     fn count(&mut self, good: u8, refused: u8) {
         if self.good == u8::MAX || self.refused == u8::MAX {
-            self.halve();
+            self.good >>= 1;
+            self.refused >>= 1;
         }
         self.good += good;
         self.refused += refused;
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn halve(&mut self) {
-        self.good >>= 1;
-        self.refused >>= 1;
     }
 
     /// Adds one success's worth of time; says whether a step is due.
