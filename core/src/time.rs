@@ -74,6 +74,12 @@ impl Instant {
         Self::from_nanos(self.0.saturating_add(span_ns))
     }
 
+    /// As [`Instant::plus_ns`], for a span that cannot leave 64 bits.
+    pub(crate) const fn plus(self, span: Millis) -> Self {
+        // Below 2^63 + 2^52.
+        Self::from_nanos(self.0.wrapping_add(span.ns()))
+    }
+
     pub(crate) const fn since_ns(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }

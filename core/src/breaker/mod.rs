@@ -378,7 +378,7 @@ impl<W: Window> CircuitBreaker<W> {
         let probe = match self.state {
             BreakerState::HalfOpen { outstanding, succeeded, lease_end } => {
                 // A reading that is late does not end the lease of a probe that is out already.
-                let lease_end = lease_end.max(now.plus_ns(self.lease.ns()));
+                let lease_end = lease_end.max(now.plus(self.lease));
                 self.state =
                     BreakerState::HalfOpen { lease_end, outstanding: outstanding.saturating_add(1), succeeded };
                 debug_assert!(outstanding < self.probes, "one probe too many");

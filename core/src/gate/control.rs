@@ -56,7 +56,7 @@ impl<W: Window> Gate<W> {
             self.pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));
             self.paced_until = resets_at;
             if !paced {
-                self.space_until(now.plus_ns(self.pace.ns()));
+                self.space_until(now.plus(self.pace));
             }
         }
         self.note_standing(now);

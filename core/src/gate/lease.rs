@@ -25,7 +25,7 @@ pub(super) struct Leases {
     life_cells: u8,
     /// The last byte of the breaker era that the youngest ticket was given in.
     era: u8,
-    /// How many cells have begun since that era's first ticket: only these hold no ticket of an earlier one.
+    /// How many cells have begun since that era's first ticket, up to `CELLS`: only these hold no ticket of an earlier one.
     era_cells: u8,
 }
 
@@ -62,21 +62,21 @@ impl Leases {
     pub(super) fn advance(&mut self, now: Instant) -> u16 {
         if self.is_empty() {
             // Where the cells begin does not depend on the origin of time.
-            self.cell_end = now.plus_ns(self.cell.ns());
+            self.cell_end = now.plus(self.cell);
             return 0;
         }
         let mut reclaimed = 0u16;
         for _ in 0..CELLS {
             self.generation = self.generation.wrapping_add(1);
-            self.era_cells = self.era_cells.saturating_add(1);
-            self.cell_end = self.cell_end.plus_ns(self.cell.ns());
-            reclaimed = reclaimed.saturating_add(core::mem::take(self.place(self.generation)));
+            self.era_cells = self.era_cells.wrapping_add(1).min(CELLS as u8);
+            self.cell_end = self.cell_end.plus(self.cell);
+            reclaimed = reclaimed.wrapping_add(core::mem::take(self.place(self.generation)));
             if now < self.cell_end {
                 return reclaimed;
             }
         }
         // Everything is older than a lease: cells begin anew from here.
-        self.cell_end = now.plus_ns(self.cell.ns());
+        self.cell_end = now.plus(self.cell);
         reclaimed
     }
 
@@ -122,19 +122,20 @@ impl Leases {
         true
     }
 
-    /// How many tickets of this breaker era are certainly out for at least `span_ns`.
+    /// How many tickets of this breaker era are certainly out for at least `span_ns`, at the end of the present cell or later.
     pub(super) fn overdue(&mut self, now: Instant, span_ns: u64, era: u16) -> u16 {
         if self.era != era as u8 {
             return 0;
         }
         let mut overdue = 0u16;
-        // The youngest ticket in a cell started before its end.
-        let mut end_ns = self.cell_end.signed();
-        for back in 0..self.era_cells.min(CELLS as u8) {
-            if now.signed().saturating_sub(end_ns) >= span_ns as i64 {
-                overdue = overdue.saturating_add(*self.place(self.generation.wrapping_sub(back)));
+        // The youngest ticket in a cell started before its end, which is past in the present one. Four cells are below 2^55.
+        let mut age_ns = now.since_ns(self.cell_end);
+        for back in 0..self.era_cells {
+            if age_ns >= span_ns {
+                // At most as many as may be in flight.
+                overdue = overdue.wrapping_add(*self.place(self.generation.wrapping_sub(back)));
             }
-            end_ns = end_ns.saturating_sub(self.cell.ns() as i64);
+            age_ns = age_ns.wrapping_add(self.cell.ns());
         }
         overdue
     }
@@ -146,7 +147,7 @@ impl Leases {
             if *self.place(self.generation.wrapping_sub(back)) > 0 {
                 break;
             }
-            until = until.plus_ns(self.cell.ns());
+            until = until.plus(self.cell);
         }
         until
     }

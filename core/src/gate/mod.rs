@@ -147,6 +147,9 @@ impl<W: Copy> Gate<W> {
                 Err(error) => return Err(GateError::Budget(error)),
             },
         };
+        let mut standing = Standing::FRESH;
+        // One that only observes, say, is not clear from the beginning.
+        standing.note(breaker.is_clear(), false);
         Ok(Self {
             limiter,
             breaker,
@@ -160,7 +163,7 @@ impl<W: Copy> Gate<W> {
             attempt_timeout,
             slow_after,
             id: config.id,
-            standing: Standing::FRESH,
+            standing,
         })
     }
 }
@@ -192,7 +195,7 @@ impl<W: Window> Gate<W> {
         }
         let ticket = self.grant(now, attempt, &pass);
         if now < self.paced_until {
-            self.space_until(now.plus_ns(self.pace.ns()).min(self.paced_until));
+            self.space_until(now.plus(self.pace).min(self.paced_until));
         }
         self.note_standing(now);
         Admission::Go(ticket)
@@ -226,8 +229,10 @@ impl<W: Window> Gate<W> {
         let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era);
         let reclaimed = self.leases.advance(now);
         self.limit.reclaim(reclaimed);
-        self.breaker.count_overdue(now, overdue);
-        self.note_standing(now);
+        if overdue > 0 {
+            self.breaker.count_overdue(now, overdue);
+            self.note_standing(now);
+        }
     }
 
     /// To be called after whatever may change the breaker or the pace.

@@ -40,10 +40,13 @@ impl Obstacle {
 
     fn put_in_the_way(self, gate: &mut Gate) {
         match self {
-            Self::Open => (0..4).for_each(|_| {
-                let pass = gate.breaker.try_acquire(START).expect("closed");
-                gate.breaker.settle(START, pass, Verdict::Failure, ENTROPY);
-            }),
+            Self::Open => {
+                for _ in 0..4 {
+                    let pass = gate.breaker.try_acquire(START).expect("closed");
+                    gate.breaker.settle(START, pass, Verdict::Failure, ENTROPY);
+                }
+                gate.note_standing(START);
+            }
             Self::Rate => {
                 while gate.limiter.conforms(START) {
                     gate.limiter.take(START);
