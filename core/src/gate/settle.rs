@@ -25,7 +25,7 @@ impl<W: Window> Gate<W> {
         if matches!(outcome, Outcome::Success | Outcome::Empty) {
             self.settle_answer(now, &ticket, latency_ns, slow, entropy);
         } else {
-            self.settle_closely(now, &ticket, latency_ns, slow, outcome, entropy);
+            self.settle_closely(now, &ticket, slow, outcome, entropy);
         }
     }
 
@@ -47,15 +47,7 @@ impl<W: Window> Gate<W> {
 
     #[cold]
     #[inline(never)]
-    fn settle_closely(
-        &mut self,
-        now: Instant,
-        ticket: &Ticket,
-        latency_ns: u64,
-        slow: bool,
-        outcome: Outcome,
-        entropy: Entropy,
-    ) {
+    fn settle_closely(&mut self, now: Instant, ticket: &Ticket, slow: bool, outcome: Outcome, entropy: Entropy) {
         match outcome {
             Outcome::Throttled { retry_after } => {
                 if let Some(adaptation) = &mut self.adaptation {
@@ -72,7 +64,7 @@ impl<W: Window> Gate<W> {
             Outcome::Success | Outcome::Empty | Outcome::Failure | Outcome::Timeout | Outcome::Cancelled => {}
         }
         let (verdict, load) = meaning(outcome, slow);
-        self.limit.on_settled(ticket.limit_cuts, load, latency_ns);
+        self.limit.on_not_carried(ticket.limit_cuts, load);
         self.settle_breaker(now, ticket, verdict, entropy);
     }
 

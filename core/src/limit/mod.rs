@@ -153,7 +153,10 @@ impl ConcurrencyLimit {
 
     /// Gives a place back and says what came of the call. `latency` is for kinds that are driven by it.
     pub fn settle(&mut self, slot: Slot, load: Load, latency: Duration) {
-        self.on_settled(slot.cuts, load, nanos(latency));
+        match load {
+            Load::Carried => self.on_carried(slot.cuts, nanos(latency)),
+            Load::Failed | Load::TimedOut | Load::Neutral => self.on_not_carried(slot.cuts, load),
+        }
     }
 
     /// Changes floor and ceiling. What is in flight stays; above the new ceiling it drains.
@@ -223,10 +226,10 @@ impl ConcurrencyLimit {
         self.in_flight = self.in_flight.saturating_sub(lost);
     }
 
-    pub(crate) fn on_settled(&mut self, cuts: u8, load: Load, latency_ns: u64) {
+    /// A call was not answered, or its answer says nothing about load.
+    pub(crate) fn on_not_carried(&mut self, cuts: u8, load: Load) {
         let weight = match load {
-            Load::Carried => return self.on_carried(cuts, latency_ns),
-            Load::Neutral => 0,
+            Load::Carried | Load::Neutral => 0,
             Load::Failed => 1,
             Load::TimedOut => TIMEOUT_WEIGHT,
         };
