@@ -96,17 +96,17 @@ pub fn proven_period_window_last(period: Duration) -> Result<PeriodWindow, Windo
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_call_window(window: &mut CallWindow, now: Instant, sample: Sample) -> Counts {
+pub fn proven_call_window(window: &mut CallWindow, now: Instant, sample: Sample) -> (bool, Counts) {
     CallWindow::record(window, now, sample);
-    let counts = CallWindow::counts(window, now);
+    let seen = (CallWindow::record_good(window), CallWindow::counts(window, now));
     CallWindow::clear(window);
-    counts
+    seen
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_period_window(window: &mut PeriodWindow, now: Instant, sample: Sample) -> Counts {
+pub fn proven_period_window(window: &mut PeriodWindow, now: Instant, sample: Sample) -> (bool, Counts) {
     PeriodWindow::record(window, now, sample);
-    let counts = PeriodWindow::counts(window, now);
+    let seen = (PeriodWindow::record_good(window), PeriodWindow::counts(window, now));
     PeriodWindow::clear(window);
-    counts
+    seen
 }
