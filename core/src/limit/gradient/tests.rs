@@ -10,6 +10,7 @@ const LEARNT: u16 = 16;
 const CEILING: u16 = 50;
 const LOW: Trial = Trial::LOW;
 const HIGH: Trial = Trial(2);
+const FRESH: Evidence = Evidence::before(Trial::START_REST);
 
 /// Means are exact where all answers take a whole number of units.
 fn mean_of(units: u64) -> Compact {
@@ -17,14 +18,19 @@ fn mean_of(units: u64) -> Compact {
 }
 
 fn evidence(trial: Trial, rest: u64, low: u64) -> Evidence {
-    Evidence { rest: mean_of(rest), low: mean_of(low), trial, ..Evidence::NONE }
+    Evidence { rest: mean_of(rest), low: mean_of(low), trial, ..FRESH }
+}
+
+/// One answer, and what follows from it.
+fn answer(evidence: &mut Evidence, learnt: u16, ceiling: u16, latency_ns: u64) -> Option<Verdict> {
+    if evidence.add(latency_ns) { evidence.verdict(learnt, ceiling) } else { None }
 }
 
 /// Answers of so many units until there is a verdict: it, and how many there were.
 fn answers(evidence: &mut Evidence, learnt: u16, ceiling: u16, units: u64) -> (Verdict, u32) {
     for count in 1..=256 {
         // The last started unit is a whole one.
-        if let Some(verdict) = evidence.add((units - 1) << TIME_SHIFT, learnt, ceiling) {
+        if let Some(verdict) = answer(evidence, learnt, ceiling, (units - 1) << TIME_SHIFT) {
             return (verdict, count);
         }
     }
@@ -82,7 +88,7 @@ fn steps_are_larger_until_the_first_down_or_the_ceiling() {
 
 #[test]
 fn a_round_is_once_half_and_eight_times_as_it_is_and_half_as_many_more() {
-    let mut evidence = Evidence::NONE;
+    let mut evidence = FRESH;
     let tried: Vec<u16> = (0..9)
         .map(|_| {
             let tried = evidence.tried(LEARNT, 2, CEILING);
@@ -151,9 +157,9 @@ fn a_mean_is_that_of_64_128_or_256_answers_and_of_half_as_many_at_the_start() {
 fn rare_long_times_count_for_four_of_the_usual() {
     let mut evidence = evidence(HIGH, 100, 130);
     let mut verdict = None;
-    for answer in 0..128 {
-        let units = if answer % 16 == 0 { 100_000 } else { 130 };
-        verdict = verdict.or(evidence.add(units << TIME_SHIFT, LEARNT, CEILING));
+    for count in 0..128 {
+        let units = if count % 16 == 0 { 100_000 } else { 130 };
+        verdict = verdict.or(answer(&mut evidence, LEARNT, CEILING, units << TIME_SHIFT));
     }
     // A mean of 154; with times as they are it would be 6,371.
     assert_eq!(verdict, Some(Verdict::Up { step: 2 }));
@@ -162,18 +168,18 @@ fn rare_long_times_count_for_four_of_the_usual() {
 #[test]
 fn the_longest_time_is_34_s_and_the_shortest_is_not_nothing() {
     let gathered = |latency_ns| {
-        let mut evidence = Evidence::NONE;
-        assert_eq!(evidence.add(latency_ns, LEARNT, CEILING), None);
+        let mut evidence = FRESH;
+        assert!(!evidence.add(latency_ns), "one is not enough");
         evidence.gathered
     };
-    assert_eq!([gathered(u64::MAX), gathered(TIME_NS_MAX), gathered(0)], [1 << 23, 1 << 23, 1]);
+    assert_eq!([gathered(u64::MAX), gathered(1 << TIME_NS_BITS), gathered(0)], [1 << 23, 1 << 23, 1]);
     assert_eq!((1u64 << (23 + TIME_SHIFT)) / 1_000_000_000, 34);
 }
 
 #[test]
 fn a_cut_for_another_reason_begins_with_the_limit_as_it_is() {
     let mut evidence = evidence(Trial(5), 100, 100);
-    let _: Option<Verdict> = evidence.add(1 << 20, LEARNT, CEILING);
+    assert!(!evidence.add(1 << 20), "one is not enough");
     evidence.begin_again();
     assert_eq!((evidence.gathered, evidence.count, evidence.trial), (0, 0, LOW));
 }
