@@ -67,17 +67,24 @@ impl<const CELLS: usize> RotatingBuckets<CELLS> {
         self.current.record_since(now, started);
     }
 
+    #[inline]
     fn rotate(&mut self, now: Instant) {
         let age_ns = now.since_ns(self.began);
         if age_ns >= self.window_ns {
-            mem::swap(&mut self.current, &mut self.previous);
-            self.current.clear();
-            if age_ns < self.window_ns.saturating_mul(2) {
-                self.began = self.began.plus_ns(self.window_ns);
-            } else {
-                self.previous.clear();
-                self.began = now;
-            }
+            self.begin_window(now, age_ns);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_window(&mut self, now: Instant, age_ns: u64) {
+        mem::swap(&mut self.current, &mut self.previous);
+        self.current.clear();
+        if age_ns < self.window_ns.saturating_mul(2) {
+            self.began = self.began.plus_ns(self.window_ns);
+        } else {
+            self.previous.clear();
+            self.began = now;
         }
     }
 
