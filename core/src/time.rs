@@ -84,11 +84,14 @@ impl Instant {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// As [`Instant::since_ns`], but at least 2^63 where this instant is before `earlier`.
+    pub(crate) const fn wrapping_since_ns(self, earlier: Self) -> u64 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
     /// `None` where this instant is before `earlier`.
     pub(crate) const fn checked_since_ns(self, earlier: Self) -> Option<u64> {
-        // Both are below 2^63.
-        let span_ns = self.0.wrapping_sub(earlier.0);
-        if (span_ns as i64) < 0 { None } else { Some(span_ns) }
+        self.0.checked_sub(earlier.0)
     }
 
     /// For differences that may be negative: lossless, since an instant is below 2^63.

@@ -81,25 +81,28 @@ impl Leases {
     }
 
     /// Counts a start in a breaker's era and names its cell.
-    #[inline]
     pub(super) fn start(&mut self, era: u16) -> u8 {
-        if self.era != era as u8 || self.era_cells < CELLS as u8 {
-            self.start_in_era(era as u8);
+        if self.is_empty() {
+            self.era_cells = CELLS as u8;
+        } else if self.era != era as u8 {
+            self.era_cells = 0;
         }
+        self.era = era as u8;
+        self.start_as_before()
+    }
+
+    /// Whether a start in this era only has to be counted: all cells are of this era.
+    pub(super) fn is_as_before(&self, era: u16) -> bool {
+        self.era == era as u8 && self.era_cells == CELLS as u8
+    }
+
+    /// [`Leases::start`] where it [is as before](Leases::is_as_before).
+    #[inline]
+    pub(super) fn start_as_before(&mut self) -> u8 {
         // At most as many as may be in flight.
         let place = self.place(self.generation);
         *place = place.wrapping_add(1);
         self.generation
-    }
-
-    #[cold]
-    fn start_in_era(&mut self, era: u8) {
-        if self.is_empty() {
-            self.era_cells = CELLS as u8;
-        } else if self.era != era {
-            self.era_cells = 0;
-        }
-        self.era = era;
     }
 
     /// The longest that a ticket which is out can have been so.
@@ -107,19 +110,17 @@ impl Leases {
         self.cell.ns() * u64::from(self.life_cells)
     }
 
-    /// Takes a ticket out that is not older than [`Leases::life_ns`]: after 256 cells the generations come round. False for one that
-    /// was reclaimed, or is not from here: it does not count.
-    pub(super) fn settle(&mut self, ticket: &Ticket) -> bool {
+    /// Whether it counts a ticket that is not older than [`Leases::life_ns`] (after 256 cells the generations come round): not one
+    /// that was reclaimed, nor one that is not from here.
+    pub(super) fn counts(&self, ticket: &Ticket) -> bool {
         let cells = self.generation.wrapping_sub(ticket.generation);
-        if usize::from(cells) >= CELLS {
-            return false;
-        }
+        usize::from(cells) < CELLS && self.starts[usize::from(ticket.generation) % CELLS] > 0
+    }
+
+    /// Takes a ticket out that [counts](Leases::counts).
+    pub(super) fn settle(&mut self, ticket: &Ticket) {
         let place = self.place(ticket.generation);
-        match place.checked_sub(1) {
-            Some(others) => *place = others,
-            None => return false,
-        }
-        true
+        *place = place.wrapping_sub(1);
     }
 
     /// How many tickets of this breaker era are certainly out for at least `span_ns`, at the end of the present cell or later.

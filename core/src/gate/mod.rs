@@ -171,20 +171,24 @@ impl<W: Copy> Gate<W> {
 impl<W: Window> Gate<W> {
     /// Asks for one attempt: a ticket, or when to come back, or why never.
     pub fn poll(&mut self, now: Instant, attempt: Try) -> Admission {
-        let now = self.advance(now);
+        let now = self.seen.max(now);
         if !self.is_clear(now, attempt) {
             return self.poll_closely(now, attempt);
         }
         debug_assert!(self.breaker.is_clear() && now >= self.paced_until, "something in the way was overlooked");
-        let pass = Pass { era: self.breaker.era, probe: false };
-        Admission::Go(self.grant(now, attempt, &pass))
+        self.seen = now;
+        let generation = self.leases.start_as_before();
+        Admission::Go(self.grant(now, attempt, generation, &Pass { era: self.breaker.era, probe: false }))
     }
 
-    /// Where something may be in the way.
+    /// [`Gate::poll`] in all its parts: where something may be in the way, or time has brought something.
     #[cold]
     #[inline(never)]
     fn poll_closely(&mut self, now: Instant, attempt: Try) -> Admission {
-        if let Some(refused) = self.refusal(now, attempt) {
+        let now = self.advance(now);
+        if !self.is_clear(now, attempt)
+            && let Some(refused) = self.refusal(now, attempt)
+        {
             return refused;
         }
         let pass = self.breaker.take(now);
@@ -193,7 +197,8 @@ impl<W: Window> Gate<W> {
         {
             budget.take(now);
         }
-        let ticket = self.grant(now, attempt, &pass);
+        let generation = self.leases.start(pass.era);
+        let ticket = self.grant(now, attempt, generation, &pass);
         if now < self.paced_until {
             self.space_until(now.plus(self.pace).min(self.paced_until));
         }
@@ -240,13 +245,16 @@ impl<W: Window> Gate<W> {
         self.standing.note(self.breaker.is_clear(), now < self.paced_until);
     }
 
-    /// Whether nothing at all is in the way: the common case, told at once. What is in the way, and whether that lets somebody
+    /// Whether nothing at all is in the way and time has brought nothing: the common case, told at once. What is in the way, and whether that lets somebody
     /// through after all, is for [`Gate::refusal`] to say.
+    #[inline(always)]
     fn is_clear(&self, now: Instant, attempt: Try) -> bool {
-        self.standing.is_usual()
+        !self.leases.turns(now)
+            && self.standing.is_usual()
+            && self.leases.is_as_before(self.breaker.era)
+            && (matches!(attempt, Try::First) || self.budget.is_none())
             && self.limiter.conforms(now)
             && self.limit.in_flight() < self.limit.limit()
-            && (matches!(attempt, Try::First) || self.budget.is_none())
     }
 
     #[cold]
@@ -294,9 +302,9 @@ impl<W: Window> Gate<W> {
         Some(Admission::Wait { until, why })
     }
 
-    /// Takes what nothing is in the way of; the breaker and the budget have given theirs.
+    /// Takes what nothing is in the way of; breaker, budget and leases have given theirs.
     #[inline]
-    fn grant(&mut self, now: Instant, attempt: Try, pass: &Pass) -> Ticket {
+    fn grant(&mut self, now: Instant, attempt: Try, generation: u8, pass: &Pass) -> Ticket {
         self.limiter.take_in_order(now);
         self.limit.take();
         Ticket {
@@ -305,7 +313,7 @@ impl<W: Window> Gate<W> {
             gate: self.id,
             rate_cuts: self.rate_cuts(),
             limit_cuts: self.limit.cuts,
-            generation: self.leases.start(pass.era),
+            generation,
             kind: TicketKind::new(matches!(attempt, Try::Again), pass.probe),
         }
     }

@@ -13,41 +13,71 @@ use crate::{
 impl<W: Window> Gate<W> {
     /// Says what came of an attempt. A ticket that was reclaimed, or belongs to another gate, changes nothing.
     pub fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {
-        let now = self.advance(now);
-        // What started later is not from here.
-        let Some(latency_ns) = now.checked_since_ns(ticket.started) else { return };
-        let slow = latency_ns >= self.slow_after.ns();
-        // Slow it is long before its lease ends.
-        let is_young = !slow || latency_ns <= self.leases.life_ns();
-        if ticket.gate != self.id || !is_young || !self.leases.settle(&ticket) {
-            return;
+        let now = self.seen.max(now);
+        if self.leases.turns(now) {
+            return self.turn_and_settle(now, ticket, outcome, entropy);
         }
-        if matches!(outcome, Outcome::Success | Outcome::Empty) {
-            self.settle_answer(now, &ticket, latency_ns, slow, entropy);
-        } else {
-            self.settle_closely(now, &ticket, slow, outcome, entropy);
-        }
+        self.settle_in_cell(now, &ticket, outcome, entropy);
     }
 
-    /// The common case, on the shortest way.
-    #[inline]
-    fn settle_answer(&mut self, now: Instant, ticket: &Ticket, latency_ns: u64, slow: bool, entropy: Entropy) {
-        if slow || !self.standing.is_usual() || !self.breaker.settle_beside_good(ticket.era) {
-            self.settle_breaker(now, ticket, if slow { Verdict::Slow } else { Verdict::Success }, entropy);
-            self.count_denials(None);
+    #[cold]
+    #[inline(never)]
+    fn turn_and_settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {
+        self.turn_leases(now);
+        self.settle_in_cell(now, &ticket, outcome, entropy);
+    }
+
+    #[inline(always)]
+    fn settle_in_cell(&mut self, now: Instant, ticket: &Ticket, outcome: Outcome, entropy: Entropy) {
+        // Of one that started later, and so is not from here, the latency is long.
+        let latency_ns = now.wrapping_since_ns(ticket.started);
+        if !matches!(outcome, Outcome::Success | Outcome::Empty)
+            || latency_ns >= self.slow_after.ns()
+            || ticket.gate != self.id
+            || !self.leases.counts(ticket)
+            || !self.standing.is_usual()
+            || !self.breaker.settle_beside_good(ticket.era)
+        {
+            return self.settle_closely(now, ticket, outcome, entropy);
         }
+        // A good answer in time while all is as usual. Nothing is called on this way but what comes last.
+        self.seen = now;
+        self.leases.settle(ticket);
         if let Some(budget) = &mut self.budget {
             budget.deposit();
         }
-        self.limit.on_carried(ticket.limit_cuts, latency_ns);
-        if let Some(adaptation) = &mut self.adaptation {
-            adaptation.on_success(now, &mut self.limiter, ticket.rate_cuts);
+        let limit_is_due = self.limit.count_carried(ticket.limit_cuts, latency_ns);
+        let rate_is_due = match &mut self.adaptation {
+            Some(adaptation) => adaptation.count_success(&self.limiter, ticket.rate_cuts),
+            None => false,
+        };
+        if limit_is_due || rate_is_due {
+            self.take_steps(now, limit_is_due, rate_is_due);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn settle_closely(&mut self, now: Instant, ticket: &Ticket, slow: bool, outcome: Outcome, entropy: Entropy) {
+    fn take_steps(&mut self, now: Instant, limit_is_due: bool, rate_is_due: bool) {
+        if limit_is_due {
+            self.limit.take_step();
+        }
+        if rate_is_due && let Some(adaptation) = &mut self.adaptation {
+            adaptation.step(now, &mut self.limiter);
+        }
+    }
+
+    /// [`Gate::settle_in_cell`] in all its parts.
+    #[cold]
+    #[inline(never)]
+    fn settle_closely(&mut self, now: Instant, ticket: &Ticket, outcome: Outcome, entropy: Entropy) {
+        self.seen = now;
+        let Some(latency_ns) = now.checked_since_ns(ticket.started) else { return };
+        let slow = latency_ns >= self.slow_after.ns();
+        if ticket.gate != self.id || latency_ns > self.leases.life_ns() || !self.leases.counts(ticket) {
+            return;
+        }
+        self.leases.settle(ticket);
         match outcome {
             Outcome::Throttled { retry_after } => {
                 if let Some(adaptation) = &mut self.adaptation {
@@ -59,17 +89,21 @@ impl<W: Window> Gate<W> {
                     self.heed(now, nanos(hint), entropy);
                 }
             }
+            Outcome::Success | Outcome::Empty => {
+                if let Some(budget) = &mut self.budget {
+                    budget.deposit();
+                }
+                if let Some(adaptation) = &mut self.adaptation {
+                    adaptation.on_success(now, &mut self.limiter, ticket.rate_cuts);
+                }
+                self.count_denials(None);
+            }
             Outcome::Refused(refusal) => self.count_denials(Some(refusal)),
             Outcome::Unsent => self.refund(ticket),
-            Outcome::Success | Outcome::Empty | Outcome::Failure | Outcome::Timeout | Outcome::Cancelled => {}
+            Outcome::Failure | Outcome::Timeout | Outcome::Cancelled => {}
         }
         let (verdict, load) = meaning(outcome, slow);
-        self.limit.on_not_carried(ticket.limit_cuts, load);
-        self.settle_breaker(now, ticket, verdict, entropy);
-    }
-
-    #[inline(never)]
-    fn settle_breaker(&mut self, now: Instant, ticket: &Ticket, verdict: Verdict, entropy: Entropy) {
+        self.limit.on_settled(ticket.limit_cuts, load, latency_ns);
         let pass = Pass { era: ticket.era, probe: ticket.is_probe() };
         self.breaker.settle(now, pass, verdict, entropy);
         self.note_standing(now);

@@ -44,7 +44,7 @@ pub(super) struct Evidence {
     count: u8,
     pub(super) trial: Trial,
     /// Outcomes judged together: those that are good …
-    pub(super) good: u8,
+    good: u8,
     /// … and those that are not.
     pub(super) bad: u8,
 }
@@ -118,9 +118,35 @@ impl Evidence {
         Some(self.conclude(mean, learnt, ceiling))
     }
 
+    /// Counts one success, for a limit of another kind.
+    pub(super) const fn add_one(&mut self) -> u32 {
+        self.gathered = self.gathered.wrapping_add(1);
+        self.gathered
+    }
+
+    /// One outcome of a round that is good. A round is over after [`ROUND`].
+    pub(super) const fn count_good_in_round(&mut self) {
+        self.good = self.good.wrapping_add(1);
+        self.end_round_in_time();
+    }
+
+    /// One outcome of a round that is bad; says how many were.
+    pub(super) const fn count_bad_in_round(&mut self, weight: u8) -> u8 {
+        self.bad = self.bad.wrapping_add(weight);
+        let bad = self.bad;
+        self.end_round_in_time();
+        bad
+    }
+
+    const fn end_round_in_time(&mut self) {
+        if self.good.wrapping_add(self.bad) >= ROUND {
+            (self.good, self.bad) = (0, 0);
+        }
+    }
+
     /// Begins anew with the present limit after it was cut for another reason.
     pub(super) fn begin_again(&mut self) {
-        (self.gathered, self.count) = (0, 0);
+        (self.gathered, self.count, self.good, self.bad) = (0, 0, 0, 0);
         if !self.trial.is_none() {
             self.trial = Trial::LOW;
         }
@@ -243,6 +269,8 @@ const fn raised(learnt: u16, ceiling: u16) -> u16 {
     if raised > ceiling { ceiling } else { raised }
 }
 
+/// Outcomes judged together.
+pub(super) const ROUND: u8 = 64;
 /// Latencies are added up in units of 2^12 ns, 4.1 µs …
 const TIME_SHIFT: u32 = 12;
 /// … of which each counts for at most 2^23, 34 s.

@@ -39,7 +39,7 @@ pub use config::{LimitConfig, LimitError, LimitKind};
 use core::time::Duration;
 
 use crate::time::nanos;
-use gradient::{Evidence, Trial, Verdict};
+use gradient::{Evidence, ROUND, Trial, Verdict};
 
 /// What came of a call, as a limit sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +153,7 @@ impl ConcurrencyLimit {
 
     /// Gives a place back and says what came of the call. `latency` is for kinds that are driven by it.
     pub fn settle(&mut self, slot: Slot, load: Load, latency: Duration) {
-        match load {
-            Load::Carried => self.on_carried(slot.cuts, nanos(latency)),
-            Load::Failed | Load::TimedOut | Load::Neutral => self.on_not_carried(slot.cuts, load),
-        }
+        self.on_settled(slot.cuts, load, nanos(latency));
     }
 
     /// Changes floor and ceiling. What is in flight stays; above the new ceiling it drains.
@@ -226,10 +223,15 @@ impl ConcurrencyLimit {
         self.in_flight = self.in_flight.saturating_sub(lost);
     }
 
-    /// A call was not answered, or its answer says nothing about load.
-    pub(crate) fn on_not_carried(&mut self, cuts: u8, load: Load) {
+    pub(crate) fn on_settled(&mut self, cuts: u8, load: Load, latency_ns: u64) {
         let weight = match load {
-            Load::Carried | Load::Neutral => 0,
+            Load::Carried => {
+                if self.count_carried(cuts, latency_ns) {
+                    self.take_step();
+                }
+                return;
+            }
+            Load::Neutral => 0,
             Load::Failed => 1,
             Load::TimedOut => TIMEOUT_WEIGHT,
         };
@@ -237,63 +239,39 @@ impl ConcurrencyLimit {
         let Some(others) = self.in_flight.checked_sub(1) else { return };
         self.in_flight = others;
         if weight > 0 && self.judges(cuts) {
-            self.count_in_round(weight);
+            self.count_failure(weight);
         }
     }
 
-    /// A call was answered: the common case, on the shortest way.
+    /// A call was answered: the common case. Says whether a step is due.
     #[inline]
-    pub(crate) fn on_carried(&mut self, cuts: u8, latency_ns: u64) {
+    pub(crate) fn count_carried(&mut self, cuts: u8, latency_ns: u64) -> bool {
         let in_flight = self.in_flight;
-        let Some(others) = in_flight.checked_sub(1) else { return };
+        let Some(others) = in_flight.checked_sub(1) else { return false };
         self.in_flight = others;
         if !self.judges(cuts) {
-            return;
+            return false;
         }
         // Most of the time nothing failed shortly before.
         if self.evidence.bad > 0 {
-            self.count_in_round(0);
+            self.evidence.count_good_in_round();
         }
         if self.evidence.trial.is_none() {
-            self.count_towards_one_more(in_flight);
-        } else if in_flight >= self.limit - self.limit / 8 && self.evidence.add(latency_ns) {
-            self.weigh();
+            // AIMD: one more after as many successes as may be in flight, if at least half of the places are used.
+            in_flight >= self.learnt - self.learnt / 2 && self.evidence.add_one() >= u32::from(self.learnt)
+        } else {
+            // Gradient: latencies under one limit after another, if seven eighths of the places are used.
+            in_flight >= self.limit - self.limit / 8 && self.evidence.add(latency_ns)
         }
     }
 
-    /// Whether what was sent after so many cuts says something about this limit.
-    const fn judges(&self, cuts: u8) -> bool {
-        self.too_many > 0 && cuts == self.cuts
-    }
-
-    /// A round begins with a failure and ends with too many of them, or after so many outcomes.
-    #[cold]
+    /// The step that is due.
     #[inline(never)]
-    fn count_in_round(&mut self, weight: u8) {
-        let Evidence { good, bad, .. } = self.evidence;
-        let (good, bad) = (good.wrapping_add(u8::from(weight == 0)), bad.wrapping_add(weight));
-        let is_over = bad >= self.too_many || good.wrapping_add(bad) >= ROUND;
-        (self.evidence.good, self.evidence.bad) = if is_over { (0, 0) } else { (good, bad) };
-        if bad >= self.too_many {
-            self.evidence.begin_again();
-            self.lower((self.learnt / 4).max(1));
+    pub(crate) fn take_step(&mut self) {
+        if self.evidence.trial.is_none() {
+            self.evidence.gathered = 0;
+            return self.raise(1);
         }
-    }
-
-    /// AIMD: one more after as many successes as may be in flight, if at least half of the places are used.
-    fn count_towards_one_more(&mut self, in_flight: u16) {
-        if in_flight >= self.learnt - self.learnt / 2 {
-            self.evidence.gathered = self.evidence.gathered.wrapping_add(1);
-            if self.evidence.gathered >= u32::from(self.learnt) {
-                self.evidence.gathered = 0;
-                self.raise(1);
-            }
-        }
-    }
-
-    /// Gradient: latencies under one limit after another, if seven eighths of the places are used.
-    #[inline(never)]
-    fn weigh(&mut self) {
         match self.evidence.verdict(self.learnt, self.ceiling) {
             None => {}
             Some(Verdict::Try) => {
@@ -305,6 +283,19 @@ impl ConcurrencyLimit {
                 self.raise(step);
             }
             Some(Verdict::Down { step }) => self.lower(step),
+        }
+    }
+
+    /// Whether what was sent after so many cuts says something about this limit.
+    const fn judges(&self, cuts: u8) -> bool {
+        self.too_many > 0 && cuts == self.cuts
+    }
+
+    /// A round begins with a failure and ends with too many of them, or after so many outcomes.
+    fn count_failure(&mut self, weight: u8) {
+        if self.evidence.count_bad_in_round(weight) >= self.too_many {
+            self.evidence.begin_again();
+            self.lower((self.learnt / 4).max(1));
         }
     }
 
@@ -325,8 +316,6 @@ impl ConcurrencyLimit {
     }
 }
 
-/// Outcomes judged together.
-const ROUND: u8 = 64;
 const TIMEOUT_WEIGHT: u8 = 4;
 const CEILING_MAX: u16 = 10_000;
 

@@ -273,30 +273,41 @@ impl Adaptation {
         Ok((RateLimiter::spaced(start_ns, catch_up_ns), adaptation))
     }
 
-    #[inline]
     pub(crate) fn on_success(&mut self, now: Instant, limiter: &mut RateLimiter, cuts: u8) {
+        if self.count_success(limiter, cuts) {
+            self.step(now, limiter);
+        }
+    }
+
+    /// The common case of [`Adaptation::on_success`]. Says whether a step is due.
+    #[inline]
+    pub(crate) fn count_success(&mut self, limiter: &RateLimiter, cuts: u8) -> bool {
         if cuts != self.cuts {
-            return;
+            return false;
         }
         match self.kind {
             AdaptiveKind::Seeking { .. } => {
                 self.count(1, 0);
-                if self.gather(limiter.interval_ns()) {
-                    self.step(now, limiter);
-                }
+                self.gather(limiter.interval_ns())
             }
-            AdaptiveKind::Aimd => self.count_towards_faster(limiter),
+            AdaptiveKind::Aimd => {
+                self.good = self.good.saturating_add(1);
+                self.good > AIMD_SUCCESSES
+            }
         }
     }
 
+    /// The step that is due.
     #[inline(never)]
-    fn count_towards_faster(&mut self, limiter: &mut RateLimiter) {
-        self.good = self.good.saturating_add(1);
-        if self.good > AIMD_SUCCESSES {
-            self.good = 0;
-            let interval_ns = limiter.interval_ns();
-            // 10/11 of it without a division: 5958 / 2^16 is 1/11 to four digits.
-            self.set_interval(limiter, interval_ns.saturating_sub(interval_ns.saturating_mul(5_958) >> 16));
+    pub(crate) fn step(&mut self, now: Instant, limiter: &mut RateLimiter) {
+        match self.kind {
+            AdaptiveKind::Seeking { .. } => self.step_towards_limit(now, limiter),
+            AdaptiveKind::Aimd => {
+                self.good = 0;
+                let interval_ns = limiter.interval_ns();
+                // 10/11 of it without a division: 5958 / 2^16 is 1/11 to four digits.
+                self.set_interval(limiter, interval_ns.saturating_sub(interval_ns.saturating_mul(5_958) >> 16));
+            }
         }
     }
 
@@ -372,8 +383,7 @@ impl Adaptation {
         self.gathered >= STEP
     }
 
-    #[inline(never)]
-    fn step(&mut self, now: Instant, limiter: &mut RateLimiter) {
+    fn step_towards_limit(&mut self, now: Instant, limiter: &mut RateLimiter) {
         let interval_ns = limiter.interval_ns();
         let dt = u64::from(self.gathered >> (20 - GATHER_SHIFT));
         self.gathered = 0;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_core::{
     Admission, Call, CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Instant, LatencyConfig, Next, Outcome,
-    RotatingBuckets, Step as Move, Try,
+    RateControl, RotatingBuckets, Step as Move, Try,
     backoff::{Backoff, BackoffConfig},
     breaker::{BreakerConfig, CircuitBreaker, Verdict},
     budget::{RetryBudget, RetryBudgetConfig},
@@ -18,12 +18,18 @@ use tidegate_core::{
 
 use crate::{Operation, Step};
 
-/// The row that has a budget: the whole decision path of one attempt.
-pub const WHOLE: &str = "tidegate: gate poll, settle, latency record";
+/// The row that has a goal: the whole decision path of one attempt with breaker, limiter, adaptive limit and budget. Its rate is
+/// fixed, as that of the peers is.
+pub const WHOLE: &str = "tidegate: gate poll, settle, latency record, at a fixed rate";
+
+/// What of that row is none of the decisions: instants made, arguments hidden from the compiler, two calls.
+pub const AROUND: &str = "tidegate: arguments and empty calls of that alone";
 
 /// Every row.
 pub const ALL: &[Operation] = &[
-    Operation { name: WHOLE, start: whole_attempt },
+    Operation { name: WHOLE, start: || whole_attempt(GateConfig { rate: FIXED, ..GateConfig::DEFAULT }) },
+    Operation { name: AROUND, start: around_an_attempt },
+    Operation { name: "tidegate: gate poll, settle, latency record", start: || whole_attempt(GateConfig::DEFAULT) },
     Operation { name: "tidegate: call poll, settle, latency record", start: whole_call },
     Operation { name: "tidegate: call poll, settle, latency record, one in four is retried", start: retried_call },
     Operation { name: "tidegate: gate poll, settle", start: || attempts(|_| Outcome::Success) },
@@ -39,8 +45,9 @@ pub const ALL: &[Operation] = &[
     Operation { name: "tidegate: backoff with full jitter", start: backoff },
 ];
 
-fn whole_attempt() -> Step {
-    let (mut gate, mut buckets, mut times) = (gate(), buckets(), Times::default());
+fn whole_attempt(config: GateConfig) -> Step {
+    let mut gate = Gate::new(config).expect("valid");
+    let (mut buckets, mut times) = (buckets(), Times::default());
     Box::new(move || {
         let (now, later) = times.next();
         let gate = black_box(&mut gate);
@@ -48,6 +55,30 @@ fn whole_attempt() -> Step {
         gate.settle(later, ticket, black_box(Outcome::Success), black_box(ENTROPY));
         black_box(&mut buckets).record_since(later, now);
     })
+}
+
+fn around_an_attempt() -> Step {
+    let (mut gate, mut buckets, mut times) = (gate(), buckets(), Times::default());
+    Box::new(move || {
+        let (now, later) = times.next();
+        let gate = black_box(&mut gate);
+        let ticket = empty_poll(gate, now, black_box(Try::First));
+        empty_settle(gate, later, ticket, black_box(Outcome::Success), black_box(ENTROPY));
+        black_box(black_box(&mut buckets));
+    })
+}
+
+/// As much in and out as [`Gate::poll`].
+#[inline(never)]
+fn empty_poll(_gate: &mut Gate, now: Instant, _attempt: Try) -> Option<(Instant, u64)> {
+    Some((now, 0))
+}
+
+/// As much in as [`Gate::settle`].
+#[inline(never)]
+fn empty_settle(_gate: &mut Gate, _now: Instant, ticket: Option<(Instant, u64)>, _outcome: Outcome, _entropy: Entropy) {
+    // So that it is called at all.
+    black_box(ticket.is_some());
 }
 
 fn whole_call() -> Step {
@@ -121,8 +152,7 @@ fn breaker() -> Step {
 }
 
 fn rate() -> Step {
-    let config = RateConfig { rate: Rate::per_second(100), burst: 8 };
-    let (mut limiter, mut times) = (RateLimiter::new(config).expect("valid"), Times::default());
+    let (mut limiter, mut times) = (RateLimiter::new(RATE).expect("valid"), Times::default());
     Box::new(move || {
         let pacing = black_box(&mut limiter).try_acquire(times.next().0, black_box(1));
         assert!(matches!(pacing, Pacing::Go));
@@ -195,6 +225,9 @@ const LATENCIES: LatencyConfig = LatencyConfig::DEFAULT;
 fn buckets() -> RotatingBuckets<{ LATENCIES.cells() }> {
     RotatingBuckets::new(LATENCIES, Duration::from_secs(60)).expect("the default is valid")
 }
+
+const RATE: RateConfig = RateConfig { rate: Rate::per_second(100), burst: 8 };
+const FIXED: RateControl = RateControl::Fixed(RATE);
 
 /// An attempt each 250 ms of virtual time, so that no rate is in the way; each takes [`LATENCY`].
 #[derive(Default)]
