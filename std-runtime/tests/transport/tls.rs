@@ -89,6 +89,24 @@ fn a_body_of_many_records_arrives_whole_and_its_connection_is_used_again() {
 }
 
 #[test]
+fn what_came_behind_a_body_in_the_same_record_is_not_the_next_answer() {
+    // Longer than what is read before the length is known, so that the rest is read up to its end and no further.
+    let body = &big()[..100_000];
+    let answer = [&ok(body)[..], &ok(b"evil")[..]].concat();
+    let server = secured(move |mut stream| {
+        while read_head(&mut stream).is_some() {
+            let _ = stream.write_all(&answer).and_then(|()| stream.flush());
+        }
+    });
+    let http = client(Roots::Pem(AUTHORITY.to_vec()));
+    for expected in 1..=2 {
+        let url = format!("https://localhost:{}/", server.addr.port());
+        assert!(*block_on(http.send(Request::new(url))).unwrap().body == *body, "another answer");
+        assert_eq!((server.connections(), http.pool().open_connections), (expected, 0));
+    }
+}
+
+#[test]
 fn a_body_whose_end_tls_does_not_confirm_is_incomplete() {
     let server = secured(|mut stream| {
         let _ = read_head(&mut stream);

@@ -83,6 +83,11 @@ impl Connection {
         TransportError::Closed { stale: self.may_be_stale() }
     }
 
+    /// True where nothing that has come lies between here and the socket: it would be taken for the next answer.
+    pub(super) fn is_drained(&mut self) -> bool {
+        self.wire.is_drained()
+    }
+
     /// True where the other side has neither closed the connection nor sent anything unasked.
     pub(super) fn is_quiet(&self) -> bool {
         let mut byte = [0];

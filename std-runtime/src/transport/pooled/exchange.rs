@@ -113,7 +113,7 @@ impl Exchange {
         head: Head,
     ) -> Result<crate::transport::Body, TransportError> {
         let (body, may_go_on) = head.body(&mut connection, &self.bodies, self.max_body_bytes).await?;
-        if may_go_on {
+        if may_go_on && connection.is_drained() {
             self.idle.put(connection, peer, Instant::now());
         }
         Ok(body)

@@ -91,6 +91,19 @@ impl Wire {
         matches!(self, Self::Tls(_))
     }
 
+    /// Whether no layer holds anything that has come and was not read yet, be it bytes or the word that there are no more.
+    /// What the socket holds is not looked at.
+    pub(super) fn is_drained(&mut self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Tls(stream) => {
+                let state = stream.conn.process_new_packets();
+                let is_drained = state.is_ok_and(|it| it.plaintext_bytes_to_read() == 0 && !it.peer_has_closed());
+                is_drained && stream.sock.is_drained()
+            }
+        }
+    }
+
     /// Whether a layer waits for room, and not for bytes.
     fn wants_write(&self) -> bool {
         match self {
