@@ -192,6 +192,24 @@ fn a_connection_on_which_more_came_than_was_asked_for_is_not_used_again() {
 }
 
 #[test]
+fn what_comes_before_a_head_or_after_the_last_chunk_is_no_longer_than_a_head() {
+    let hints: &[u8] = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    let trailers: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntile\r\n0\r\n";
+    for (first, then) in [(hints, hints), (trailers, b"X: y\r\n")] {
+        let server = Server::start(move |mut stream| {
+            let _ = read_head(&mut stream);
+            let _ = stream.write_all(first);
+            for _ in 0..20_000 {
+                if stream.write_all(then).is_err() {
+                    break;
+                }
+            }
+        });
+        assert_eq!(get(&client(1), server.url("/")).unwrap_err(), TransportError::Protocol);
+    }
+}
+
+#[test]
 fn a_chunk_that_never_says_how_long_it_is_ends() {
     let server = Server::start(|mut stream| {
         let _ = read_head(&mut stream);

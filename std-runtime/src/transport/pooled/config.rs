@@ -32,7 +32,8 @@ use crate::config::HostPattern;
 /// | `spare_openstreetmap` | false |
 ///
 /// Fixed: HTTP/1.1, `Accept-Encoding: gzip` with bodies handed over as they were sent, a buffer of 32 KiB or more per
-/// request under way and none per idle connection, heads up to 16 KiB. There is no total deadline here: the caller drops the future.
+/// request under way and none per idle connection, heads up to 16 KiB, the ones that only announce another included. There is
+/// no total deadline here: the caller drops the future.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Requests that may be under way at the same time, each on a connection of its own. 1 to [`CONNECTIONS_MAX`]. Further

@@ -40,13 +40,14 @@ pub(super) async fn ask(
     let Ok(Some(SendRequestResult::RecvResponse(mut call))) = call.proceed() else {
         return Err(TransportError::Protocol);
     };
+    let mut taken = 0;
     let response = loop {
         let read = connection.receive(received.spare(1), Phase::Head).await?;
         if read == 0 {
             return Err(connection.closed());
         }
         received.advance(read);
-        if let Some(response) = head(&mut call, &mut received)? {
+        if let Some(response) = head(&mut call, &mut received, &mut taken)? {
             break response;
         }
         if received.len() >= HEAD_BYTES_MAX {
@@ -60,14 +61,17 @@ pub(super) async fn ask(
     Ok(Head { response, framing, received })
 }
 
-/// Takes the head off the front of what was received, once it is there as a whole.
+/// Takes the head off the front of what was received, once it is there as a whole. `taken` counts what was taken off, those
+/// before it included: they come unasked, and a server could go on with them for ever.
 fn head(
     call: &mut Call<ureq_proto::client::state::RecvResponse>,
     received: &mut Body,
+    taken: &mut usize,
 ) -> Result<Option<Response<()>>, TransportError> {
     loop {
         let (length, response) = call.try_response(received, false).map_err(|_| TransportError::Protocol)?;
-        if length > HEAD_BYTES_MAX {
+        *taken += length;
+        if *taken > HEAD_BYTES_MAX {
             return Err(TransportError::Protocol);
         }
         received.skip(length);
@@ -119,6 +123,8 @@ impl Head {
             },
             BodyMode::Chunked => {
                 let mut body = bodies.take();
+                // Bytes since the last one of the body.
+                let mut around = 0;
                 while !call.can_proceed() {
                     let (used, made) = call.read(&received, body.spare(1)).map_err(|_| TransportError::Protocol)?;
                     received.skip(used);
@@ -126,11 +132,12 @@ impl Head {
                     if body.len() > max {
                         return Err(too_large);
                     }
+                    around = if made == 0 { around + used } else { 0 };
+                    // What says how long a chunk is takes no such room, nor does what follows the last of them.
+                    if around > HEAD_BYTES_MAX || (used == 0 && received.len() >= HEAD_BYTES_MAX) {
+                        return Err(TransportError::Protocol);
+                    }
                     if used == 0 && made == 0 {
-                        // What says how long a chunk is takes no such room.
-                        if received.len() >= HEAD_BYTES_MAX {
-                            return Err(TransportError::Protocol);
-                        }
                         received.rewind();
                         let read = receive(connection, received.spare(1)).await;
                         received.advance(read.map_err(|error| error.after(body.len()))?);
