@@ -210,6 +210,18 @@ fn what_comes_before_a_head_or_after_the_last_chunk_is_no_longer_than_a_head() {
 }
 
 #[test]
+fn a_body_is_whole_with_its_last_chunk_also_where_the_connection_ends_there() {
+    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntile\r\n0\r\n";
+    let server = Server::start(move |mut stream| {
+        let _ = read_head(&mut stream);
+        let _ = stream.write_all(answer);
+    });
+    let http = client(1);
+    assert_eq!(&*get(&http, server.url("/")).unwrap().body, b"tile");
+    assert_eq!(http.pool().open_connections, 0);
+}
+
+#[test]
 fn a_chunk_that_never_says_how_long_it_is_ends() {
     let server = Server::start(|mut stream| {
         let _ = read_head(&mut stream);

@@ -140,7 +140,12 @@ impl Head {
                     if used == 0 && made == 0 {
                         received.rewind();
                         let read = receive(connection, received.spare(1)).await;
-                        received.advance(read.map_err(|error| error.after(body.len()))?);
+                        match read {
+                            Ok(read) => received.advance(read),
+                            // It is complete with its last chunk (RFC 9112 §8); only the line after that is missing.
+                            Err(Broken::Ended) if call.is_ended_chunked() => return Ok((body, false)),
+                            Err(error) => return Err(error.after(body.len())),
+                        }
                     }
                 }
                 Ok((body, keeps && received.is_empty()))
