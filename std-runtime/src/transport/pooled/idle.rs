@@ -40,7 +40,8 @@ pub(super) struct Idle<C = Connection> {
 #[derive(Debug)]
 struct State<C> {
     connections: VecDeque<Resting<C>>,
-    alarm: Option<Alarm>,
+    /// When it rings, and what rings.
+    alarm: Option<(Instant, Alarm)>,
     closed: bool,
 }
 
@@ -109,7 +110,9 @@ impl<C: Send + 'static> Idle<C> {
         let surplus = if state.connections.len() >= self.most { state.connections.pop_front() } else { None };
         state.connections.push_back(Resting { connection, peer, since: now });
         self.count.store(state.connections.len(), Ordering::Relaxed);
-        let is_watched = state.alarm.is_some();
+        // One more than may stay makes the oldest go sooner than it was to.
+        let due = state.connections.front().map(|oldest| oldest.since + self.allowed(state.connections.len()));
+        let is_watched = state.alarm.as_ref().is_some_and(|(at, _)| due.is_none_or(|due| *at <= due));
         drop(state);
         // Closed without the lock.
         drop(surplus);
@@ -136,7 +139,7 @@ impl<C: Send + 'static> Idle<C> {
         state.alarm = None;
         let due = loop {
             let Some(oldest) = state.connections.front() else { break None };
-            let allowed = if state.connections.len() > self.limit { self.grace } else { self.age_max };
+            let allowed = self.allowed(state.connections.len());
             let left = allowed.saturating_sub(now.saturating_duration_since(oldest.since));
             if left.is_zero() {
                 // Closed when all have been looked at and the lock is gone.
@@ -154,11 +157,16 @@ impl<C: Send + 'static> Idle<C> {
         due
     }
 
+    /// How long the oldest of so many may stay.
+    fn allowed(&self, count: usize) -> Duration {
+        if count > self.limit { self.grace } else { self.age_max }
+    }
+
     /// One that will wake the list; `None` where it is time already.
-    fn alarm(self: &Arc<Self>, at: Instant) -> Option<Alarm> {
+    fn alarm(self: &Arc<Self>, at: Instant) -> Option<(Instant, Alarm)> {
         let mut alarm = Alarm::new(Some(at));
         let waker = Waker::from(Arc::clone(self));
-        Pin::new(&mut alarm).poll(&mut Context::from_waker(&waker)).is_pending().then_some(alarm)
+        Pin::new(&mut alarm).poll(&mut Context::from_waker(&waker)).is_pending().then_some((at, alarm))
     }
 }
 
@@ -265,6 +273,20 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
         }
         assert!(lock(&idle.state).alarm.is_none(), "nothing is left to wake for");
+    }
+
+    #[test]
+    fn one_more_than_may_stay_is_not_kept_until_the_others_are_old() {
+        let (idle, nearly_over) = (idle(2, 6), Instant::now() - GRACE + Duration::from_millis(20));
+        for number in 0..3 {
+            put(&idle, number, "http://a.test/", nearly_over);
+        }
+        let deadline = Instant::now() + AGE_MAX / 3;
+        while idle.count() > 2 {
+            assert!(Instant::now() < deadline, "{} are idle", idle.count());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(idle.count(), 2, "the others may stay");
     }
 
     #[test]
