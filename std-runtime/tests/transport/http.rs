@@ -222,6 +222,19 @@ fn a_body_is_whole_with_its_last_chunk_also_where_the_connection_ends_there() {
 }
 
 #[test]
+fn debug_shows_neither_keys_nor_whom_it_is_connected_to() {
+    let server = Server::answering(|_| ok(b"tile"));
+    let headers = vec![("X-Api-Key".into(), "k3y".into())];
+    let http = HttpTransport::new(HttpConfig { headers, ..config(1) }).unwrap();
+    get(&http, format!("http://anna:s3cret@{}/", server.addr)).unwrap();
+    let shown = format!("{http:?}");
+    assert!(shown.contains("idle_connections: 1"), "{shown}");
+    for secret in ["k3y", "anna", "s3cret", "127.0.0.1"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
+
+#[test]
 fn a_chunk_that_never_says_how_long_it_is_ends() {
     let server = Server::start(|mut stream| {
         let _ = read_head(&mut stream);

@@ -125,12 +125,6 @@ impl Dial {
     }
 }
 
-impl std::fmt::Debug for Dial {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dial").field("names", &self.names).field("counts", &self.counts).finish_non_exhaustive()
-    }
-}
-
 /// Tries one address after the other. Each but the last gets half of the time that is left until `deadline`, so that a
 /// dead first address (often IPv6 without a route) cannot use it all up. That time is over is for the caller to tell.
 async fn connect_any(addrs: &[SocketAddr], deadline: Instant) -> Result<Async<TcpStream>, TransportError> {

@@ -23,7 +23,6 @@ use crate::transport::request::parse_url;
 use crate::transport::{Request, Response, Timing, TransportError};
 
 /// What all requests of a client share: the connections, the names, the buffers and the settings.
-#[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) dial: Dial,
     pub(super) idle: Arc<Idle>,

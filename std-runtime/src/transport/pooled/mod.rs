@@ -30,6 +30,7 @@ mod socks;
 mod tunnel;
 mod wire;
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,7 +49,6 @@ use crate::stop::{Extent, Stop};
 ///
 /// > At most `max_connections` requests under way at any time, and no connection left after [`close`](Self::close) and the
 /// > end of its requests.
-#[derive(Debug)]
 pub struct HttpTransport {
     turns: Semaphore,
     busy: AtomicUsize,
@@ -113,6 +113,13 @@ impl Drop for HttpTransport {
     fn drop(&mut self) {
         // The alarm of the idle ones would keep them until it rings.
         self.close();
+    }
+}
+
+/// Without its headers and its peers: keys, users and hosts are in them.
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").field("pool", &self.pool()).finish_non_exhaustive()
     }
 }
 

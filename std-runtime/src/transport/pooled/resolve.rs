@@ -166,12 +166,6 @@ impl Table {
     }
 }
 
-impl std::fmt::Debug for Names {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Names").field("known", &lock(&self.shared.table).names.len()).finish()
-    }
-}
-
 fn system_lookup(host: &str) -> io::Result<Vec<IpAddr>> {
     // The port is the caller's; getaddrinfo wants one.
     Ok((host, 0).to_socket_addrs()?.map(|addr| addr.ip()).take(ADDRS_MAX).collect())
