@@ -157,7 +157,7 @@ impl Layers<'_> {
     }
 }
 
-/// The most attempts in flight that can be asked for: each may need a thread.
+/// The most attempts in flight that can be asked for: each may need a connection.
 pub const CONCURRENCY_MAX: u16 = 200;
 /// The most retries that can be asked for.
 pub const RETRIES_MAX: u8 = 254;
