@@ -180,6 +180,7 @@ fn a_connection_on_which_more_came_than_was_asked_for_is_not_used_again() {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntile\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntile",
         b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\ntile",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\ntile",
     ];
     for answer in answers {
         let server = Server::answering(move |_| answer.to_vec());

@@ -185,6 +185,8 @@ fn keeps_alive(response: &Response<()>) -> bool {
     let says = |option| has_option(response.headers(), option);
     match response.version() {
         _ if says("close") || response.status() == StatusCode::SWITCHING_PROTOCOLS => false,
+        // HTTP/1.0 knows no coding of transfer: where such an answer ends is anybody's guess (RFC 9112 §6.1).
+        Version::HTTP_10 if response.headers().contains_key(header::TRANSFER_ENCODING) => false,
         Version::HTTP_10 => says("keep-alive"),
         _ => true,
     }
@@ -215,5 +217,10 @@ mod tests {
         }
         let switched = Response::builder().status(101).body(()).expect("a head");
         assert!(!keeps_alive(&switched));
+        for (version, keeps) in [(Version::HTTP_11, true), (Version::HTTP_10, false)] {
+            let head = Response::builder().version(version).header("connection", "keep-alive");
+            let coded = head.header("transfer-encoding", "chunked").body(()).expect("a head");
+            assert_eq!(keeps_alive(&coded), keeps, "{version:?} with a coding of transfer");
+        }
     }
 }
