@@ -65,7 +65,8 @@ impl Names {
         Self::with_lookup(ttl, system_lookup)
     }
 
-    fn with_lookup(ttl: Duration, lookup: fn(&str) -> io::Result<Vec<IpAddr>>) -> Self {
+    /// The same with another way to look one up.
+    pub(super) fn with_lookup(ttl: Duration, lookup: fn(&str) -> io::Result<Vec<IpAddr>>) -> Self {
         Self { shared: Arc::new(Shared { ttl, lookup, table: Mutex::default(), changed: Event::new() }) }
     }
 

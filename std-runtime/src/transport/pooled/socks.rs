@@ -21,11 +21,8 @@ pub(super) enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The host of `uri`, by its address where that is known; `None` where the URL has no host that can be told.
-    pub(super) fn of(uri: &'a Uri, known: Option<SocketAddr>) -> Option<Self> {
-        if let Some(address) = known {
-            return Some(Self::Address(address));
-        }
+    /// The host of `uri` as it stands there; `None` where the URL has no host that can be told.
+    pub(super) fn of(uri: &'a Uri) -> Option<Self> {
         let host = uri.host()?;
         let port = port(uri)?;
         Some(match without_brackets(host).parse::<IpAddr>() {
@@ -230,13 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn the_target_is_the_address_that_is_known_or_what_the_url_says() {
+    fn the_target_is_what_the_url_says() {
         let uri = |text: &'static str| Uri::from_static(text);
-        let known = "10.0.0.1:80".parse().ok();
-        let (named, literal) = (uri("https://tiles.test/x"), uri("http://[::1]/x"));
-        assert_eq!(Target::of(&named, known), known.map(Target::Address));
-        assert_eq!(Target::of(&named, None), Some(NAME));
-        assert_eq!(Target::of(&literal, None), "[::1]:80".parse().ok().map(Target::Address));
-        assert_eq!(Target::of(&uri("http://tiles.test:81/"), None), Some(Target::Name("tiles.test", 81)));
+        assert_eq!(Target::of(&uri("https://tiles.test/x")), Some(NAME));
+        assert_eq!(Target::of(&uri("http://[::1]/x")), "[::1]:80".parse().ok().map(Target::Address));
+        assert_eq!(Target::of(&uri("http://tiles.test:81/")), Some(Target::Name("tiles.test", 81)));
     }
 }
