@@ -145,6 +145,9 @@ pub enum RedirectError {
     /// From `https` to `http`, or to something that is neither.
     #[error("redirect to an insecure or unknown scheme refused: put the wanted address into the URL template")]
     Scheme,
+    /// To a port that is none. The default one may belong to somebody else.
+    #[error("redirect to a port that is no number from 0 to 65535: ask the server's operator, or use another address")]
+    Port,
     /// No usable `Location`.
     #[error("redirect without a usable Location: ask the server's operator, or use another address")]
     Location,

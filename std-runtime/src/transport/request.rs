@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ureq_proto::http::Uri;
+use ureq_proto::http::uri::Authority;
 
 use super::error::RequestError;
 
@@ -59,10 +60,14 @@ pub(crate) fn parse_url(url: String) -> Result<Uri, RequestError> {
     if !matches!(scheme, "http" | "https") {
         return Err(RequestError::Scheme);
     }
-    // The library takes any text for a port, and then the default one.
+    if authority.host().is_empty() || has_odd_port(authority) { Err(RequestError::Url) } else { Ok(uri) }
+}
+
+/// Whether what stands behind the host is no port: the library takes any text for one, and then uses the default one, which
+/// is meant only where there is none (RFC 3986 §3.2.3).
+pub(crate) fn has_odd_port(authority: &Authority) -> bool {
     let named = authority.as_str().rsplit('@').next().and_then(|host_port| host_port.strip_prefix(authority.host()));
-    let port_is_odd = named.is_none_or(|port| !port.is_empty() && authority.port_u16().is_none());
-    if authority.host().is_empty() || port_is_odd { Err(RequestError::Url) } else { Ok(uri) }
+    named.is_none_or(|port| !matches!(port, "" | ":") && authority.port_u16().is_none())
 }
 
 /// Scheme and host of a URL, for people to read; without user info, path and query.

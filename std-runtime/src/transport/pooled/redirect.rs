@@ -7,6 +7,7 @@ use ureq_proto::http::uri::{PathAndQuery, Uri};
 use ureq_proto::http::{HeaderMap, StatusCode, header};
 
 use crate::transport::error::RedirectError;
+use crate::transport::request::has_odd_port;
 
 /// The address that a response sends on to; `None` where it is no redirect of a `GET`.
 pub(super) fn target(from: &Uri, status: StatusCode, headers: &HeaderMap) -> Result<Option<Uri>, RedirectError> {
@@ -16,9 +17,10 @@ pub(super) fn target(from: &Uri, status: StatusCode, headers: &HeaderMap) -> Res
     let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
     let to = location.and_then(|location| join(from, location)).ok_or(RedirectError::Location)?;
     match (from.scheme_str(), to.scheme_str()) {
-        (_, Some("https")) | (Some("http"), Some("http")) => Ok(Some(to)),
-        _ => Err(RedirectError::Scheme),
+        (_, Some("https")) | (Some("http"), Some("http")) => {}
+        _ => return Err(RedirectError::Scheme),
     }
+    if to.authority().is_some_and(has_odd_port) { Err(RedirectError::Port) } else { Ok(Some(to)) }
 }
 
 /// Whether two addresses are served by the same host and port over the same scheme, so that secrets may go there.
@@ -110,6 +112,17 @@ mod tests {
         assert_eq!(follow("http://a.test/", 301, "ftp://a.test/"), Err(RedirectError::Scheme));
         assert_eq!(follow("https://a.test/", 301, "file:///etc/passwd"), Err(RedirectError::Location));
         assert_eq!(follow("http://a.test/", 308, "https://a.test/"), Ok(Some("https://a.test/".to_owned())));
+    }
+
+    #[test]
+    fn a_port_that_cannot_be_read_is_not_taken_for_the_default_one() {
+        for odd in ["http://b.test:99999/", "//b.test:port/", "https://anna@b.test:8o8o/", "http://[::1]:65536/"] {
+            assert_eq!(follow("http://a.test/", 302, odd), Err(RedirectError::Port), "{odd}");
+        }
+        for (good, expected) in [("http://b.test:/", "http://b.test:/"), ("//anna@[::1]:81/", "http://anna@[::1]:81/")]
+        {
+            assert_eq!(follow("http://a.test/", 302, good), Ok(Some(expected.to_owned())), "{good}");
+        }
     }
 
     #[test]
