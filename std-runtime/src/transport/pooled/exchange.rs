@@ -55,6 +55,7 @@ impl Exchange {
         let own = settings::headers_of(&request.headers)?;
         let mut uri = first.clone();
         let mut redirects = 0;
+        let mut asked_at = started;
         loop {
             if self.spare_openstreetmap && uri.host().is_some_and(is_openstreetmap) {
                 return Err(TransportError::UsagePolicy);
@@ -62,7 +63,7 @@ impl Exchange {
             let may_know = redirects == 0 || same_origin(&first, &uri);
             let call = if may_know { self.call(&uri, &own) } else { self.harmless_call(&uri) }?;
             let peer = Peer::of(&uri).ok_or(RequestError::Url)?;
-            let (mut connection, connect) = self.connection(&uri, &peer, started).await?;
+            let (mut connection, connect) = self.connection(&uri, &peer, asked_at).await?;
             let head = ask(&mut connection, call, &self.bodies).await?;
             let next = match self.max_redirects {
                 0 => None,
@@ -85,7 +86,7 @@ impl Exchange {
                 return Err(RedirectError::TooMany { max: self.max_redirects }.into());
             }
             redirects += 1;
-            uri = next;
+            (uri, asked_at) = (next, Instant::now());
         }
     }
 
