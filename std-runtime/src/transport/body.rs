@@ -42,6 +42,14 @@ impl Body {
         &mut self.buffer[self.filled..]
     }
 
+    /// The same for up to `missing` bytes that the other side has announced, at least one and no more than that. At most
+    /// [`ANNOUNCED_BYTES_MAX`] are reserved on its word alone: the room grows as they come.
+    pub(crate) fn spare_for(&mut self, missing: usize) -> &mut [u8] {
+        let spare = self.spare(missing.min(ANNOUNCED_BYTES_MAX));
+        let room = spare.len().min(missing.max(1));
+        &mut spare[..room]
+    }
+
     /// Counts `read` bytes of [`spare`](Self::spare) as body.
     pub(crate) fn advance(&mut self, read: usize) {
         debug_assert!(read <= self.buffer.len() - self.filled);
@@ -135,6 +143,8 @@ impl BodyPool {
 const FIRST_BYTES: usize = 32 * 1024;
 /// Larger buffers are freed, so that one 8 MiB body does not stay around for good. Most tiles are below 100 KiB.
 pub(crate) const KEPT_BYTES_MAX: usize = 256 * 1024;
+/// More than that is not reserved before it comes. Most tiles fit, and the pool keeps that much anyhow.
+const ANNOUNCED_BYTES_MAX: usize = KEPT_BYTES_MAX / 2;
 
 #[cfg(test)]
 mod tests {
@@ -176,6 +186,20 @@ mod tests {
         let _ = huge.spare(KEPT_BYTES_MAX + 1);
         drop(huge);
         assert_eq!(pool.free.len(), 1);
+    }
+
+    #[test]
+    fn an_announced_length_takes_no_more_room_than_what_has_come_warrants() {
+        let (mut body, length) = (BodyPool::new(1).take(), 64 * ANNOUNCED_BYTES_MAX);
+        while body.len() < length {
+            let missing = length - body.len();
+            let room = body.spare_for(missing).len();
+            assert!((1..=missing).contains(&room), "{room} of {missing}");
+            let most = 2 * (ANNOUNCED_BYTES_MAX + body.len());
+            assert!(body.buffer.len() <= most, "{} reserved after {} bytes", body.buffer.len(), body.len());
+            body.advance(room.min(40_000));
+        }
+        assert_eq!(body.len(), length);
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Head {
                 let stated = usize::try_from(stated).ok().filter(|stated| *stated <= max).ok_or(too_large)?;
                 while received.len() < stated {
                     let missing = stated - received.len();
-                    let read = receive(connection, &mut received.spare(missing)[..missing]).await;
+                    let read = receive(connection, received.spare_for(missing)).await;
                     received.advance(read.map_err(|error| error.after(received.len()))?);
                 }
                 let is_all = received.len() == stated;
