@@ -50,6 +50,12 @@ impl Body {
         &mut spare[..room]
     }
 
+    /// Adds `bytes`.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.spare(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.advance(bytes.len());
+    }
+
     /// Counts `read` bytes of [`spare`](Self::spare) as body.
     pub(crate) fn advance(&mut self, read: usize) {
         debug_assert!(read <= self.buffer.len() - self.filled);
@@ -152,8 +158,7 @@ mod tests {
 
     fn filled(pool: &BodyPool, text: &[u8]) -> Body {
         let mut body = pool.take();
-        body.spare(text.len())[..text.len()].copy_from_slice(text);
-        body.advance(text.len());
+        body.push(text);
         body
     }
 

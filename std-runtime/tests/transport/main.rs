@@ -2,5 +2,6 @@
 
 mod http;
 mod interrupt;
+mod privacy;
 mod support;
 mod tls;

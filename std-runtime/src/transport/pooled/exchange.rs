@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq_proto::client::Call;
-use ureq_proto::client::state::SendRequest;
-use ureq_proto::http::{self, HeaderMap, Uri, header};
+use ureq_proto::http::{HeaderMap, Uri, header};
 
 use super::config::{ConfigError, HttpConfig};
 use super::connection::Connection;
@@ -61,10 +59,10 @@ impl Exchange {
                 return Err(TransportError::UsagePolicy);
             }
             let may_know = redirects == 0 || same_origin(&first, &uri);
-            let call = if may_know { self.call(&uri, &own) } else { self.harmless_call(&uri) }?;
+            let headers = if may_know { self.headers(&uri, &own) } else { self.harmless_headers(&uri) };
             let peer = Peer::of(&uri).ok_or(RequestError::Url)?;
             let (mut connection, connect) = self.connection(&uri, &peer, asked_at).await?;
-            let head = ask(&mut connection, call, &self.bodies).await?;
+            let head = ask(&mut connection, &uri, &headers, &self.bodies).await?;
             let next = match self.max_redirects {
                 0 => None,
                 _ => target(&uri, head.response.status(), head.response.headers())?,
@@ -119,23 +117,23 @@ impl Exchange {
         Ok(body)
     }
 
-    /// A request with all that is to be told. Of those with the same name, a header of this request goes before one of all
-    /// requests, and one of this host before both.
-    fn call(&self, uri: &Uri, own: &[Header]) -> Result<Call<SendRequest>, TransportError> {
-        let of_host = self.headers_of_host(uri);
-        let others = self.headers.iter().filter(|header| lacks(own, header));
-        let others = others.chain(own).filter(|header| lacks(of_host.iter().copied(), header));
-        call(uri, others.chain(of_host.iter().copied()))
+    /// All that is to be told. Of those with the same name, a header of this request goes before one of all requests, and
+    /// one of this host before both.
+    fn headers<'a>(&'a self, uri: &Uri, own: &'a [Header]) -> Vec<&'a Header> {
+        self.with_those_of_host(uri, self.headers.iter().filter(|header| lacks(own, header)).chain(own))
     }
 
-    /// A request with what may go to a host that nobody chose: who asks, and what for. Keys, and whatever else was added,
-    /// stay behind, but for what is for this very host: somebody named it.
-    fn harmless_call(&self, uri: &Uri) -> Result<Call<SendRequest>, TransportError> {
-        let of_host = self.headers_of_host(uri);
+    /// What may be told to a host that nobody chose: who asks, and what for. Keys, and whatever else was added, stay behind,
+    /// but for what is for this very host: somebody named it.
+    fn harmless_headers(&self, uri: &Uri) -> Vec<&Header> {
         let harmless = [header::ACCEPT, header::ACCEPT_ENCODING, header::USER_AGENT];
-        let others = self.headers.iter().filter(|(name, _)| harmless.contains(name));
+        self.with_those_of_host(uri, self.headers.iter().filter(|(name, _)| harmless.contains(name)))
+    }
+
+    fn with_those_of_host<'a>(&'a self, uri: &Uri, others: impl Iterator<Item = &'a Header>) -> Vec<&'a Header> {
+        let of_host = self.headers_of_host(uri);
         let others = others.filter(|header| lacks(of_host.iter().copied(), header));
-        call(uri, others.chain(of_host.iter().copied()))
+        others.chain(of_host.iter().copied()).collect()
     }
 
     /// What is for the host that is asked now, whether it was chosen or a redirect leads there; the later rule counts.
@@ -153,16 +151,6 @@ impl Exchange {
 /// Whether none of `headers` has the name of this one.
 fn lacks<'a>(headers: impl IntoIterator<Item = &'a Header>, (name, _): &Header) -> bool {
     headers.into_iter().all(|(other, _)| other != name)
-}
-
-fn call<'a>(uri: &Uri, headers: impl Iterator<Item = &'a Header>) -> Result<Call<SendRequest>, TransportError> {
-    let mut request = http::Request::new(());
-    *request.uri_mut() = uri.clone();
-    let mut call = Call::new(request).map_err(|_| RequestError::Url)?;
-    for (name, value) in headers {
-        call.header(name.clone(), value.clone()).map_err(|_| RequestError::Header)?;
-    }
-    Ok(call.proceed())
 }
 
 /// The headers that matter, in their own small form.

@@ -1,7 +1,8 @@
 //! HTTP/1.1 over connections that are kept and shared.
 //!
-//! The protocol is that of ureq without its sockets (ureq-proto); the sockets are async-io's, so that a request under way
-//! is a task and no thread. At most [`HttpConfig::max_connections`] are under way at the same time, and one beyond that
+//! The sockets are async-io's, so that a request under way is a task and no thread. Heads are parsed by ureq's parser; what
+//! little else of the protocol a `GET` needs is here. ureq's own state machine without sockets would do that too, but it
+//! hands every byte to the application's logger, and a URL is a place, its query a key. At most [`HttpConfig::max_connections`] are under way at the same time, and one beyond that
 //! waits for its turn. All share the idle connections, so that one limit counts for all.
 //!
 //! Dropping the future of a request closes its connection at once, whatever it was doing: looking up a name, connecting,
@@ -16,11 +17,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ask;
+mod chunks;
 pub mod config;
 mod connection;
 mod dial;
 mod exchange;
 mod failure;
+mod framing;
 mod idle;
 mod receive;
 mod redirect;

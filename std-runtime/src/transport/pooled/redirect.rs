@@ -31,11 +31,16 @@ pub(super) fn same_origin(one: &Uri, other: &Uri) -> bool {
 
 /// The port that a URL leads to.
 pub(super) fn port(uri: &Uri) -> Option<u16> {
-    uri.port_u16().or(match uri.scheme_str() {
+    uri.port_u16().or(default_port(uri))
+}
+
+/// The port that a URL leads to where it names none.
+pub(super) fn default_port(uri: &Uri) -> Option<u16> {
+    match uri.scheme_str() {
         Some("https") => Some(443),
         Some("http") => Some(80),
         _ => None,
-    })
+    }
 }
 
 /// Resolves `location` against `base`: RFC 3986 §5.2 for the references that servers send. A fragment stays here.

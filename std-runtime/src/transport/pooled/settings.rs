@@ -122,8 +122,8 @@ fn authorities(pem: &[u8]) -> Result<RootCertStore, ConfigError> {
 
 /// A larger head is no answer to a request for a tile.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// As many headers as the protocol library takes.
-pub(super) const HEADERS_MAX: usize = ureq_proto::client::MAX_RESPONSE_HEADERS;
+/// A server of tiles sends thirty at most.
+pub(super) const HEADERS_MAX: usize = 128;
 
 /// Where ureq looks for a proxy.
 const PROXY_VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
