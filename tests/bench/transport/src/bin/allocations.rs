@@ -100,7 +100,7 @@ fn sites(file: &Path) -> Result<Vec<Site>, Box<dyn Error + Send + Sync>> {
     Ok(sites)
 }
 
-/// Whose function a frame is, where it is one of the two. A method of ours that implements a trait of theirs is ours.
+/// Whose function a frame is, where it is one of the two; of two that it names, the first.
 fn owner(frame: &str) -> Option<Owner> {
     let first = |words: &[&str]| words.iter().filter_map(|word| frame.find(word)).min();
     match (first(&["tidegate::", "tidegate_core::"]), first(&["ureq::", "ureq_proto::"])) {
@@ -143,9 +143,12 @@ mod tests {
     fn the_first_on_the_stack_owns_it() {
         assert_eq!(owner("0x1: alloc::vec::Vec<u8>::reserve (src/vec.rs:1:1)"), None);
         assert_eq!(owner("0x1: tidegate_bench_transport::client::fetch (src/client.rs:1:1)"), None);
-        assert_eq!(owner("0x1: ureq_proto::client::Call::proceed (src/client.rs:1:1)"), Some(Owner::Ureq));
-        let ours = "0x1: <tidegate::transport::pooled::idle::Kept as ureq::Transport>::is_open (src/idle.rs:1:1)";
+        let theirs = "0x1: ureq_proto::parser::try_parse_response (src/parser.rs:1:1)";
+        assert_eq!(owner(theirs), Some(Owner::Ureq));
+        let ours = "0x1: <tidegate::transport::pooled::idle::Idle as alloc::task::Wake>::wake (src/idle.rs:1:1)";
         assert_eq!(owner(ours), Some(Owner::Us));
+        let both = "0x1: <core::option::Option<ureq::proxy::Proxy>>::is_none_or::<tidegate::transport::pooled::settings::proxy::{closure#2}>";
+        assert_eq!(owner(both), Some(Owner::Ureq));
     }
 
     #[test]
