@@ -9,12 +9,14 @@
 
 mod attempt;
 mod cache;
+mod call;
 mod hedge;
 mod report;
 mod route;
 mod slots;
 mod stock;
 mod stream;
+mod tile;
 
 pub use attempt::{Made, judge};
 pub use cache::{Cache, CacheMode, Caching, Degrade, Exchange, Kept, Part, Saved, Validity};
@@ -31,18 +33,17 @@ use std::sync::{
 
 use event_listener::Event;
 use smol::Executor;
-use tidegate_core::{Call, CallPolicy, End, Instant, Next, TileId, drive::Clock};
+use tidegate_core::{CallPolicy, Instant, TileId, drive::Clock};
 
 use self::{
-    hedge::{Beside, Errand, Hedges, Raced},
-    route::{Ended, Shunned},
+    hedge::Hedges,
     slots::{Slot, Slots},
-    stock::{Beforehand, OFFLINE, Stock},
+    tile::not_begun,
 };
 use crate::{
     clock::{Chance, SystemClock},
     ledger::Ledger,
-    stop::{Extent, Stop},
+    stop::Stop,
     template::UrlTemplate,
     transport::Transport,
     upstream::Upstream,
@@ -257,236 +258,7 @@ where
         self.parts.chance.name(self.runs.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs one tile to its end. Where there is nobody to ask afterwards, nothing is put off.
-    async fn fetch(&self, id: CorrelationId, tile: TileId, deadline: Instant, has_afterwards: bool) -> Done {
-        let clock = self.parts.upstream.clock();
-        let asked_at = clock.now();
-        let mut report = not_begun(id, tile);
-        let mut first_grant = None;
-        let mut stock = self.stock(tile);
-        let (slot, refresh) = match self.beforehand(&stock, &mut report, has_afterwards).await {
-            Beforehand::Done { slot, refresh } => (Some(slot), refresh),
-            Beforehand::Ask => (self.ask(&mut stock, deadline, &mut report, &mut first_grant).await, false),
-            Beforehand::Missing => {
-                report.outcome = TileOutcome::Failed(OFFLINE);
-                (self.make_do(&stock, &mut report, OFFLINE).await, false)
-            }
-            Beforehand::Stopped => (None, false),
-        };
-        let now = clock.now();
-        report.queue_wait = first_grant.unwrap_or(now).saturating_since(asked_at);
-        report.latency = first_grant.map_or(std::time::Duration::ZERO, |granted| now.saturating_since(granted));
-        log_end(&report, self.parts.log_locations);
-        self.routes.watch.tile(now, &report);
-        Done { report, slot, refresh }
-    }
-
-    /// Asks for a tile that was handed over as it was kept. What comes of it is for the next one who wants it.
-    async fn refresh(&self, id: CorrelationId, tile: TileId, deadline: Instant) {
-        let mut report = not_begun(id, tile);
-        let mut stock = self.stock(tile);
-        drop(self.ask(&mut stock, deadline, &mut report, &mut None).await);
-        log_end(&report, self.parts.log_locations);
-        let mut afterwards = self.afterwards();
-        afterwards.request(1);
-        afterwards.record(&report);
-    }
-
     fn afterwards(&self) -> std::sync::MutexGuard<'_, Ledger> {
         self.afterwards.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks the sources, as long as it takes and is worth it.
-    async fn ask(
-        &self,
-        stock: &mut Stock,
-        deadline: Instant,
-        report: &mut TileReport,
-        first_grant: &mut Option<Instant>,
-    ) -> Option<Slot> {
-        let mut shunned = Shunned::default();
-        let (end, slot) = loop {
-            let mut call = Call::new(&self.parts.policy, deadline);
-            match self.attempts(&mut call, shunned, stock, report, first_grant).await {
-                Ended::Elsewhere { source } => shunned = shunned.with(source),
-                Ended::Here { end, slot } => break (end, slot),
-            }
-        };
-        if report.outcome.tile().is_some() {
-            return slot;
-        }
-        let failure = Failure { end, last: report.last_fault() };
-        report.outcome = outcome_of(failure, deadline);
-        // Its body has gone already, and another one may take its place.
-        drop(slot);
-        match report.outcome {
-            TileOutcome::Failed(_) | TileOutcome::Cancelled => self.make_do(stock, report, failure).await,
-            _ => None,
-        }
-    }
-
-    /// Puts something lesser in the place of a tile that did not come, where there is anything.
-    async fn make_do(&self, stock: &Stock, report: &mut TileReport, failure: Failure) -> Option<Slot> {
-        let (outcome, slot) = self.stand_in(stock, report.tile, failure).await?;
-        report.outcome = outcome;
-        Some(slot)
-    }
-
-    /// Runs one call to its end, or until it is of no use at its source and there is another.
-    async fn attempts(
-        &self,
-        call: &mut Call<'_>,
-        shunned: Shunned,
-        stock: &mut Stock,
-        report: &mut TileReport,
-        first_grant: &mut Option<Instant>,
-    ) -> Ended {
-        let clock = self.parts.upstream.clock();
-        let cancelled = Ended::Here { end: End::Cancelled, slot: None };
-        loop {
-            // A place for the body before one at the gate: whoever is admitted can receive at once.
-            let Some(slot) = self.stop.or(Extent::Drain, self.slots.acquire()).await else { return cancelled };
-            let admitted = self.stop.or(Extent::Drain, self.admit(call, shunned, report.tile)).await;
-            let (source, permit) = match admitted {
-                Some((source, Ok(permit))) => (source, permit),
-                Some((source, Err(end))) => return self.ended(source, shunned, end, report, None),
-                None => return cancelled,
-            };
-            let started = permit.started();
-            first_grant.get_or_insert(started);
-            let who = u64::from(report.id.run) << 32 ^ report.id.index;
-            let entropy = || self.parts.chance.draw_for(who, report.attempts.len() as u64);
-            let request = self.request(source, report.id, report.tile, report.attempts.len());
-            let driver = self.upstream(source).driver();
-            let errand = Errand { id: report.id, tile: report.tile, attempts: report.attempts.len(), shunned };
-            let beside = Beside::default();
-            let race = |_until| self.race(source, request, stock, errand, &beside);
-            let attempt = driver.attempt(permit, call, entropy, race);
-            let ended = self.stop.or(Extent::Abort, attempt).await;
-            let now = clock.now();
-            let latency = now.saturating_since(started);
-            let mut overtaken = None;
-            let (next, fault) = match ended {
-                Some((next, Some(Raced { answer, overtaken_by: None, .. }))) => {
-                    (Some(next), self.note(answer, source, stock, report))
-                }
-                Some((next, Some(Raced { answer, overtaken_by: Some(other), original }))) => {
-                    let is_empty = answer.made.is_err();
-                    overtaken = Some(if is_empty { End::Empty } else { End::Succeeded });
-                    self.note(answer, other, stock, report);
-                    (Some(next), original)
-                }
-                Some((next @ Next::Done(End::OutOfTime { .. }), None)) if clock.now() >= call.deadline() => {
-                    (Some(next), Some(Fault::CutOff))
-                }
-                Some((next, None)) => (Some(next), Some(Fault::Timeout)),
-                None => (None, Some(Fault::CutOff)),
-            };
-            self.attempted(report, Attempt { source, latency, fault, hedge: false });
-            if let Some(hedge) =
-                beside.into_attempt(now, if fault.is_none() { Fault::Overtaken } else { Fault::CutOff })
-            {
-                self.attempted(report, hedge);
-            }
-            if let Some(end) = overtaken {
-                return Ended::Here { end, slot: Some(slot) };
-            }
-            match next {
-                None => return cancelled,
-                Some(Next::Done(end)) => return self.ended(source, shunned, end, report, Some(slot)),
-                Some(Next::Retry { at }) => {
-                    drop(slot);
-                    if self.is_paused_alone(source, shunned, report) {
-                        return Ended::Elsewhere { source };
-                    }
-                    if self.stop.or(Extent::Drain, clock.sleep_until(at)).await.is_none() {
-                        return cancelled;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes an answer down, and says what was wrong with it.
-    fn note(
-        &self,
-        answer: attempt::Answer,
-        source: usize,
-        stock: &mut Stock,
-        report: &mut TileReport,
-    ) -> Option<Fault> {
-        if answer.is_gone {
-            stock.forget(source);
-        }
-        if answer.is_unchanged {
-            report.saved.bytes = stock.of(source).map_or(0, |kept| kept.bytes);
-        }
-        match answer.into_outcome() {
-            Ok(outcome) => {
-                report.outcome = outcome;
-                None
-            }
-            Err(fault) => fault,
-        }
-    }
-}
-
-/// A tile of which nothing is known yet.
-const fn not_begun(id: CorrelationId, tile: TileId) -> TileReport {
-    TileReport {
-        id,
-        tile,
-        outcome: TileOutcome::Cancelled,
-        attempts: Vec::new(),
-        late: std::time::Duration::ZERO,
-        queue_wait: std::time::Duration::ZERO,
-        latency: std::time::Duration::ZERO,
-        saved: Saved { requests: 0, bytes: 0 },
-    }
-}
-
-/// What an end without a body means for the tile.
-fn outcome_of(failure: Failure, deadline: Instant) -> TileOutcome {
-    match failure.end {
-        End::Empty => TileOutcome::Empty,
-        End::Cancelled => TileOutcome::Cancelled,
-        // The deadline is the whole run's: what it cuts short is unfinished, whatever went wrong before. Without a deadline
-        // only a server's hint reaches the end of time, and that is a failure.
-        End::OutOfTime { .. } if deadline < Instant::MAX => TileOutcome::Cancelled,
-        End::Succeeded
-        | End::Refused(_)
-        | End::Exhausted { .. }
-        | End::OutOfTime { .. }
-        | End::OutOfPatience { .. }
-        | End::Barred(_)
-        | End::QueueFull => TileOutcome::Failed(failure),
-    }
-}
-
-fn log_attempt(report: &TileReport, Attempt { source, latency, fault, hedge }: Attempt) {
-    let (id, attempt, ms) = (report.id, report.attempts.len(), latency.as_millis() as u64);
-    match fault {
-        None => tracing::trace!(%id, attempt, source, hedge, ms, "attempt answered"),
-        Some(Fault::Overtaken) => tracing::trace!(%id, attempt, source, hedge, ms, "attempt overtaken"),
-        Some(fault) => tracing::debug!(%id, attempt, source, hedge, ms, %fault, "attempt failed"),
-    }
-}
-
-fn log_end(report: &TileReport, with_location: bool) {
-    let (id, tile, attempts) = (report.id, report.tile, report.attempts.len());
-    let location = with_location.then(|| tracing::field::display(tile.show_location()));
-    match &report.outcome {
-        TileOutcome::Failed(failure) => tracing::warn!(%id, %tile, location, attempts, %failure, "tile given up"),
-        TileOutcome::Stale { past, .. } => {
-            tracing::info!(%id, %tile, location, attempts, past_s = past.as_secs(), "tile is stale")
-        }
-        TileOutcome::FromParent { part, after, .. } => {
-            let levels = part.levels;
-            tracing::warn!(%id, %tile, location, attempts, failure = %after, levels, "a parent stands in");
-        }
-        TileOutcome::Fetched(_) | TileOutcome::Revalidated { .. } | TileOutcome::Empty => {
-            tracing::debug!(%id, %tile, location, attempts, "tile done");
-        }
-        TileOutcome::Cancelled => tracing::debug!(%id, %tile, location, attempts, "tile cancelled"),
     }
 }

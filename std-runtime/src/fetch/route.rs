@@ -13,7 +13,7 @@ use tidegate_core::{
     drive::{Clock, Permit},
 };
 
-use super::{Attempt, Caching, Fault, Shared, Slot, TileReport, log_attempt};
+use super::{Attempt, Caching, Fault, Shared, Slot, TileReport, call::log_attempt};
 use crate::{
     clock::SystemClock,
     template::UrlTemplate,
