@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidegate::transport::{HttpConfig, HttpTransport};
+use async_io::block_on;
+use tidegate::transport::{HttpConfig, HttpTransport, Request, Response, Transport, TransportError};
 
 /// Runs a handler on a thread of its own for each connection, until the process ends.
 pub(crate) struct Server {
@@ -87,4 +88,17 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not within 5 s: {what}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+pub(crate) fn get(http: &HttpTransport, url: impl Into<String>) -> Result<Response, TransportError> {
+    block_on(http.send(Request::new(url)))
+}
+
+/// The error of one request to a server that answers it, and all others, with these bytes and then closes.
+pub(crate) fn error_after(answer: &'static [u8]) -> TransportError {
+    let server = Server::start(move |mut stream| {
+        let _ = read_head(&mut stream);
+        let _ = stream.write_all(answer);
+    });
+    get(&client(1), server.url("/")).expect_err("an error is expected")
 }
