@@ -42,15 +42,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A [`Rig`] is a whole fetcher in that way: some lines say how many sources it has, how they answer, and how long they take.
+//!
 //! What it does not do: speed up code that reads another clock, or wait for other threads. A transport that goes with
 //! it is [`Scripted`](crate::transport::Scripted). Decisions are recorded by [`Traced`](tidegate_core::Traced), and [`golden`]
 //! keeps them from changing unnoticed. `examples/test_a_policy.rs` has all of that together.
 
 mod clock;
 mod golden;
+mod rig;
 
 pub use clock::{VirtualClock, VirtualSleep};
 pub use golden::{GoldenError, RENEW, golden};
+pub use rig::{Rig, RigConfig, RigError};
 
 use std::{
     future::Future,
