@@ -7,22 +7,14 @@ use std::{
 };
 
 use tidegate::{
-    clock::Chance,
-    fetch::{
-        Cache, CacheMode, Caching, Degrade, Fault, Fetcher, Part, Parts, Routes, TileOutcome, TileReport, Validity,
-    },
+    fetch::{Cache, CacheMode, Caching, Degrade, Fault, Part, TileOutcome, TileReport, Validity},
     ledger::Ledger,
-    runtime::Runtime,
-    template::UrlTemplate,
-    testing::{self, VirtualClock},
-    transport::{Request, Response, Scripted, TransportError, scripted::answer},
-    upstream::Upstream,
-    verify::Expect,
+    testing::{Rig, RigConfig, VirtualClock},
+    transport::{Request, Response, TransportError, scripted::answer},
 };
 use tidegate_core::{
-    CallConfig, CallPolicy, Gate, GateConfig, Instant, RateControl, TileId,
+    CallConfig, GateConfig, Instant, TileId,
     backoff::{BackoffConfig, Growth, Jitter},
-    breaker::{BreakerConfig, BreakerMode},
     drive::Clock,
     limit::LimitConfig,
 };
@@ -32,10 +24,8 @@ type Answer = Result<Response, TransportError>;
 
 /// A fetcher whose server is a closure, a cache in memory and a virtual clock: two attempts, a second apart.
 struct World<F> {
-    clock: VirtualClock,
+    rig: Rig<F>,
     cache: Arc<TileCache>,
-    fetcher: Fetcher<Scripted<F>, VirtualClock>,
-    runtime: Runtime,
 }
 
 fn world<F, A>(mode: CacheMode, degrade: Degrade, server: impl FnOnce(VirtualClock) -> F) -> World<F>
@@ -61,26 +51,16 @@ where
 {
     let second = Duration::from_secs(1);
     let backoff = BackoffConfig { growth: Growth::Constant, base: second, cap: second, jitter: Jitter::None };
-    let gate = GateConfig {
-        limit: LimitConfig::fixed(4),
-        rate: RateControl::Unlimited,
-        budget: None,
-        breaker: BreakerConfig { mode: BreakerMode::ForcedClosed, ..BreakerConfig::DEFAULT },
-        ..GateConfig::DEFAULT
-    };
-    let parts = Parts {
-        transport: Scripted::new(server(clock.clone())),
-        upstream: Upstream::on(clock.clone(), Gate::new(gate).expect("the gate is valid")),
-        policy: CallPolicy::new(CallConfig { attempts: 2, backoff, ..CallConfig::DEFAULT }).expect("valid"),
-        template: UrlTemplate::parse("http://a.test/{z}/{x}/{y}.png?key=secret").expect("valid"),
-        expect: Expect::DEFAULT,
-        chance: Chance::from_seed(7),
+    let config = RigConfig {
+        clock,
+        templates: vec!["http://a.test/{z}/{x}/{y}.png?key=secret".to_owned()],
+        gate: GateConfig { limit: LimitConfig::fixed(4), ..RigConfig::GATE },
+        call: CallConfig { attempts: 2, backoff, ..CallConfig::DEFAULT },
+        cache: Some(Caching { cache: Arc::clone(&cache) as _, mode, degrade }),
         send_correlation_id: true,
-        log_locations: false,
+        ..RigConfig::default()
     };
-    let caching = Caching { cache: Arc::clone(&cache) as _, mode, degrade };
-    let routes = Routes { cache: Some(caching), ..Routes::default() };
-    World { clock, cache, fetcher: Fetcher::routed(parts, routes, 4), runtime: Runtime::start(0).expect("no thread") }
+    World { rig: Rig::new(config, server).expect("the settings are valid"), cache }
 }
 
 impl<F, A> World<F>
@@ -89,8 +69,7 @@ where
     A: Future<Output = Answer> + Send,
 {
     fn fetch(&self, tile: TileId) -> TileReport {
-        let work = self.fetcher.fetch(tile, Instant::MAX);
-        testing::run(&self.clock, self.runtime.executor(), work).expect("it comes to an end")
+        self.rig.fetch(tile).expect("it comes to an end")
     }
 
     /// Fetches tiles as a stream, and what came of them.
@@ -98,24 +77,24 @@ where
         let mut ledger = Ledger::default();
         ledger.request(tiles.len() as u64);
         let mut reports = Vec::new();
-        let mut stream = self.fetcher.stream(self.runtime.executor(), tiles.into_iter(), Instant::MAX);
+        let mut stream = self.rig.fetcher.stream(self.rig.executor(), tiles.into_iter(), Instant::MAX);
         let work = async {
             while let Some(report) = stream.next().await {
                 ledger.record(&report);
                 reports.push(report);
             }
         };
-        testing::run(&self.clock, self.runtime.executor(), work).expect("it comes to an end");
+        self.rig.run(work).expect("it comes to an end");
         ledger.balance().expect("the ledger balances");
         (reports, ledger)
     }
 
     fn wait(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
+        self.rig.clock.advance(Duration::from_secs(seconds));
     }
 
     fn asked(&self) -> Vec<Request> {
-        self.fetcher.transport().requests()
+        self.rig.requests()
     }
 }
 
@@ -166,7 +145,7 @@ fn what_is_fresh_is_not_asked_for_and_takes_no_permit() {
     let TileOutcome::Revalidated { tile: kept, by: Validity::Fresh } = &report.outcome else { panic!("{report:?}") };
     assert_eq!(&*kept.body, PNG);
     assert_eq!((report.attempts.len(), report.saved.requests, report.saved.bytes), (0, 1, PNG.len() as u64));
-    assert_eq!((world.asked().len(), world.fetcher.upstream().status().in_flight_max), (1, 1));
+    assert_eq!((world.asked().len(), world.rig.fetcher.upstream().status().in_flight_max), (1, 1));
 }
 
 #[test]
@@ -382,16 +361,16 @@ fn a_deadline_that_runs_out_is_made_do_with_what_is_kept() {
     });
     world.fetch(tile(3, 1, 1));
     world.wait(90);
-    let deadline = world.clock.now().saturating_add(Duration::from_millis(200));
-    let work = world.fetcher.fetch(tile(3, 1, 1), deadline);
-    let report = testing::run(&world.clock, world.runtime.executor(), work).expect("it comes to an end");
+    let deadline = world.rig.clock.now().saturating_add(Duration::from_millis(200));
+    let work = world.rig.fetcher.fetch(tile(3, 1, 1), deadline);
+    let report = world.rig.run(work).expect("it comes to an end");
     assert!(
         matches!(report.outcome, TileOutcome::Stale { past, after: Some(_), .. } if past.as_secs() == 30),
         "{report:?}"
     );
-    assert_eq!(world.clock.now(), deadline, "at its deadline and not later");
-    let work = world.fetcher.fetch(tile(3, 1, 2), world.clock.now().saturating_add(Duration::from_millis(200)));
-    let report = testing::run(&world.clock, world.runtime.executor(), work).expect("it comes to an end");
+    assert_eq!(world.rig.clock.now(), deadline, "at its deadline and not later");
+    let work = world.rig.fetcher.fetch(tile(3, 1, 2), world.rig.clock.now().saturating_add(Duration::from_millis(200)));
+    let report = world.rig.run(work).expect("it comes to an end");
     assert!(matches!(report.outcome, TileOutcome::Cancelled), "nothing is kept of this one: {report:?}");
 }
 
@@ -435,7 +414,7 @@ fn offline_nobody_is_asked() {
         }
     });
     online.stream(vec![tile(3, 1, 1), tile(4, 1, 1), tile(4, 2, 2), tile(4, 8, 8)]);
-    let World { cache, clock, .. } = online;
+    let World { cache, rig: Rig { clock, .. } } = online;
     let degrade = Degrade { parents: 1, ..Degrade::DEFAULT };
     let offline = world_with(cache, clock, CacheMode::Offline, degrade, |_| |_: &Request| ready(status(500)));
     offline.wait(30 * 86_400);
@@ -480,17 +459,17 @@ fn in_the_background_a_tile_is_asked_for_after_it_was_handed_over() {
     });
     world.stream(vec![tile(3, 1, 1), tile(3, 1, 2)]);
     world.wait(100);
-    let handed_over = world.clock.now();
+    let handed_over = world.rig.clock.now();
     let mut stream =
-        world.fetcher.stream(world.runtime.executor(), vec![tile(3, 1, 1), tile(3, 1, 2)].into_iter(), Instant::MAX);
+        world.rig.fetcher.stream(world.rig.executor(), vec![tile(3, 1, 1), tile(3, 1, 2)].into_iter(), Instant::MAX);
     let work = async {
         let mut reports = Vec::new();
         while let Some(report) = stream.next().await {
-            reports.push((world.clock.now(), report));
+            reports.push((world.rig.clock.now(), report));
         }
         reports
     };
-    let reports = testing::run(&world.clock, world.runtime.executor(), work).expect("it comes to an end");
+    let reports = world.rig.run(work).expect("it comes to an end");
     let mut ledger = Ledger::default();
     ledger.request(2);
     for (at, report) in &reports {
@@ -499,8 +478,8 @@ fn in_the_background_a_tile_is_asked_for_after_it_was_handed_over() {
         ledger.record(report);
     }
     let ended = handed_over.saturating_add(Duration::from_secs(2));
-    assert_eq!((reports.len(), world.clock.now()), (2, ended), "the stream ends when all is asked for");
-    let refreshed = world.fetcher.refreshed();
+    assert_eq!((reports.len(), world.rig.clock.now()), (2, ended), "the stream ends when all is asked for");
+    let refreshed = world.rig.fetcher.refreshed();
     assert_eq!((refreshed.requested, refreshed.revalidated, refreshed.attempts), (2, 2, 2));
     ledger.add_attempts(&refreshed);
     assert_eq!((ledger.stale, ledger.attempts, ledger.balance()), (2, 2, Ok(())));

@@ -1,32 +1,22 @@
 //! Hedges, on virtual time: what they cost, what they save, and that they take nothing away.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tidegate::{
-    clock::Chance,
-    fetch::{Attempt, Fault, Fetcher, HEDGE_SAMPLES_MIN, Mirror, Parts, Routes, TileOutcome, TileReport},
+    fetch::{Attempt, Fault, HEDGE_SAMPLES_MIN, TileOutcome, TileReport},
     ledger::Ledger,
-    runtime::Runtime,
-    template::UrlTemplate,
-    testing::{self, VirtualClock},
-    transport::{Request, Response, Scripted, TransportError, scripted::answer},
-    upstream::Upstream,
-    verify::Expect,
+    testing::{Rig, RigConfig},
+    transport::{Request, Response, TransportError, scripted::answer},
 };
 use tidegate_core::{
-    CallConfig, CallPolicy, Gate, GateConfig, Instant, RateControl, TileId, budget::RetryBudgetConfig, drive::Clock,
-    limit::LimitConfig,
+    CallConfig, GateConfig, RateControl, TileId, budget::RetryBudgetConfig, drive::Clock, limit::LimitConfig,
 };
 use tidegate_store::sources::Healthiest;
 
-type Answer = Result<Response, TransportError>;
+type Answer = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send>>;
 
 /// A fetcher of a.test with b.test beside it, whose attempts are hedged.
-struct World<F> {
-    clock: VirtualClock,
-    fetcher: Fetcher<Scripted<F>, VirtualClock>,
-    runtime: Runtime,
-}
+struct World<F>(Rig<F>);
 
 /// How long a source takes for a tile of this number, in milliseconds, and the status that it then answers with.
 type Script = fn(host: &str, number: u32) -> (u64, u16);
@@ -34,66 +24,50 @@ type Script = fn(host: &str, number: u32) -> (u64, u16);
 fn world(
     budget: Option<RetryBudgetConfig>,
     script: Script,
-) -> World<impl Fn(&Request) -> std::pin::Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync + 'static> {
-    let clock = VirtualClock::new();
+) -> World<impl Fn(&Request) -> Answer + Send + Sync + 'static> {
     let gate = GateConfig { limit: LimitConfig::fixed(8), rate: RateControl::Unlimited, budget, ..GateConfig::DEFAULT };
-    let template = |host| UrlTemplate::parse(&format!("http://{host}.test/{{z}}/{{x}}/{{y}}.png")).expect("valid");
-    let upstream = || Upstream::on(clock.clone(), Gate::new(gate).expect("valid"));
-    let time = clock.clone();
-    let transport = Scripted::new(move |request: &Request| {
-        let mut parts = request.url.trim_start_matches("http://").split(['.', '/']);
-        let host = parts.next().unwrap_or_default().to_owned();
-        let number = request.url.rsplit('/').nth(1).and_then(|x| x.parse().ok()).expect("a column");
-        let (millis, status) = script(&host, number);
-        let until = time.now().saturating_add(Duration::from_millis(millis));
-        let sleep = time.sleep_until(until);
-        Box::pin(async move {
-            sleep.await;
-            Ok(answer(status, &[], if status == 200 { PNG } else { b"" }))
-        }) as std::pin::Pin<Box<dyn Future<Output = Answer> + Send>>
-    });
-    let parts = Parts {
-        transport,
-        upstream: upstream(),
-        policy: CallPolicy::new(CallConfig { attempts: 2, ..CallConfig::DEFAULT }).expect("valid"),
-        template: template("a"),
-        expect: Expect::DEFAULT,
-        chance: Chance::from_seed(7),
-        send_correlation_id: false,
-        log_locations: false,
-    };
-    let routes = Routes {
-        mirrors: vec![Mirror { upstream: upstream(), template: template("b"), send_correlation_id: false }],
+    let config = RigConfig {
+        gate,
+        call: CallConfig { attempts: 2, ..CallConfig::DEFAULT },
         choice: Arc::new(Healthiest::of(2)),
         hedge: true,
-        ..Routes::default()
+        ..RigConfig::of_hosts(["a.test", "b.test"])
     };
-    World { clock, fetcher: Fetcher::routed(parts, routes, 8), runtime: Runtime::start(0).expect("no thread") }
+    let rig = Rig::new(config, |time| {
+        move |request: &Request| -> Answer {
+            let mut parts = request.url.trim_start_matches("http://").split(['.', '/']);
+            let host = parts.next().unwrap_or_default().to_owned();
+            let number = request.url.rsplit('/').nth(1).and_then(|x| x.parse().ok()).expect("a column");
+            let (millis, status) = script(&host, number);
+            let until = time.now().saturating_add(Duration::from_millis(millis));
+            let sleep = time.sleep_until(until);
+            Box::pin(async move {
+                sleep.await;
+                Ok(answer(status, &[], if status == 200 { PNG } else { b"" }))
+            })
+        }
+    });
+    World(rig.expect("the settings are valid"))
 }
 
 const PNG: &[u8] = include_bytes!("../../tests/data/tiles/rgba.png");
 
-impl<F, A> World<F>
-where
-    F: Fn(&Request) -> A + Send + Sync + 'static,
-    A: Future<Output = Answer> + Send,
-{
+impl<F: Fn(&Request) -> Answer + Send + Sync + 'static> World<F> {
     /// Fetches the tiles of these numbers, one after the other.
     fn fetch(&self, numbers: std::ops::Range<u32>) -> Vec<TileReport> {
         let one = |number| {
             let tile = TileId::new(12, number, 0).expect("zoom 12 has 4096 columns");
-            let work = self.fetcher.fetch(tile, Instant::MAX);
-            testing::run(&self.clock, self.runtime.executor(), work).expect("it comes to an end")
+            self.0.fetch(tile).expect("it comes to an end")
         };
         let reports = numbers.map(one).collect();
-        for upstream in self.fetcher.upstreams() {
+        for upstream in self.0.fetcher.upstreams() {
             assert_eq!(upstream.status().in_flight, 0, "no place at a gate is lost");
         }
         reports
     }
 
     fn asked(&self) -> usize {
-        self.fetcher.transport().requests().len()
+        self.0.requests().len()
     }
 }
 
@@ -111,11 +85,11 @@ fn a_slow_attempt_is_overtaken_by_its_hedge_and_settled_as_cancelled() {
         _ => (20, 200),
     });
     world.fetch(0..KNOWN);
-    let began = world.clock.now();
+    let began = world.0.clock.now();
     let reports = world.fetch(KNOWN..KNOWN + 1);
     assert!(matches!(reports[0].outcome, TileOutcome::Fetched(_)));
     assert_eq!(attempts(&reports[0]), [(0, Some(Fault::Overtaken), false), (1, None, true)]);
-    let took = world.clock.now().saturating_since(began).as_millis();
+    let took = world.0.clock.now().saturating_since(began).as_millis();
     assert!((40..=43).contains(&took), "p95 of 20 ms, which is told within an eighth, and 20 ms: {took} ms");
     assert_eq!(world.asked(), KNOWN as usize + 2);
 }

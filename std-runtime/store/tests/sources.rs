@@ -7,17 +7,12 @@ use std::{
 };
 
 use tidegate::{
-    clock::Chance,
     config::Preset,
-    fetch::{Fetcher, Mirror, Parts, Routes, TileOutcome, TileReport},
-    runtime::Runtime,
-    template::UrlTemplate,
-    testing::{self, VirtualClock},
-    transport::{Request, Response, Scripted, TransportError, scripted::answer},
-    upstream::Upstream,
-    verify::Expect,
+    fetch::{TileOutcome, TileReport},
+    testing::{Rig, RigConfig, VirtualClock},
+    transport::{Request, Response, TransportError, scripted::answer},
 };
-use tidegate_core::{CallPolicy, Gate, Instant, TileId, breaker::BreakerState, drive::Clock};
+use tidegate_core::{Instant, TileId, breaker::BreakerState, drive::Clock};
 use tidegate_store::sources::Healthiest;
 
 type Answer = Result<Response, TransportError>;
@@ -28,39 +23,27 @@ where
     F: Fn(&Request) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send,
 {
-    let clock = VirtualClock::new();
-    let template = |host| UrlTemplate::parse(&format!("http://{host}.test/{{z}}/{{x}}/{{y}}.png")).expect("valid");
-    let upstream = || Upstream::on(clock.clone(), Gate::new(Preset::Bulk.gate()).expect("the preset is valid"));
-    let parts = Parts {
-        transport: Scripted::new(server(clock.clone())),
-        upstream: upstream(),
-        policy: CallPolicy::new(Preset::Bulk.call()).expect("the preset is valid"),
-        template: template("a"),
-        expect: Expect::DEFAULT,
-        chance: Chance::from_seed(7),
-        send_correlation_id: false,
-        log_locations: false,
-    };
-    let routes = Routes {
-        mirrors: vec![Mirror { upstream: upstream(), template: template("b"), send_correlation_id: false }],
+    let config = RigConfig {
+        gate: Preset::Bulk.gate(),
+        call: Preset::Bulk.call(),
         choice: Arc::new(Healthiest::of(2)),
-        ..Routes::default()
+        ..RigConfig::of_hosts(["a.test", "b.test"])
     };
-    let fetcher = Fetcher::routed(parts, routes, 50);
-    let runtime = Runtime::start(0).expect("no thread is needed");
+    let rig = Rig::new(config, server).expect("the preset is valid");
     let tiles = (0..count).map(|index| TileId::new(8, index % 256, index / 256).expect("within zoom 8"));
     let mut reports = Vec::new();
-    let mut stream = fetcher.stream(runtime.executor(), tiles, Instant::MAX);
+    let mut stream = rig.fetcher.stream(rig.executor(), tiles, Instant::MAX);
     let work = async {
         while let Some(report) = stream.next().await {
             reports.push(report);
-            clock.sleep_until(clock.now().saturating_add(Duration::from_millis(20))).await;
+            rig.clock.sleep_until(rig.clock.now().saturating_add(Duration::from_millis(20))).await;
         }
     };
-    testing::run(&clock, runtime.executor(), work).expect("it comes to an end");
-    let asked = |host| fetcher.transport().requests().iter().filter(|request| is_for(request, host)).count();
-    let closed = fetcher.upstreams().map(|gate| matches!(gate.status().breaker, BreakerState::Closed { .. })).collect();
-    Story { reports, asked: [asked("a"), asked("b")], closed, elapsed: clock.elapsed() }
+    rig.run(work).expect("it comes to an end");
+    let asked = |host| rig.requests().iter().filter(|request| is_for(request, host)).count();
+    let closed =
+        rig.fetcher.upstreams().map(|gate| matches!(gate.status().breaker, BreakerState::Closed { .. })).collect();
+    Story { reports, asked: [asked("a"), asked("b")], closed, elapsed: rig.clock.elapsed() }
 }
 
 struct Story {

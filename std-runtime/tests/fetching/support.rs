@@ -4,19 +4,13 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use smol::Executor;
 use tidegate::{
-    clock::Chance,
-    fetch::{Fetcher, Parts, TileOutcome, TileReport},
-    runtime::Runtime,
-    template::UrlTemplate,
-    testing::{self, Stuck, VirtualClock},
+    fetch::{Fetcher, TileOutcome, TileReport},
+    testing::{Rig, RigConfig, Stuck, VirtualClock},
     transport::{Request, Response, Scripted, TransportError, scripted::answer},
-    upstream::Upstream,
-    verify::Expect,
 };
 use tidegate_core::{
-    CallConfig, CallPolicy, Gate, GateConfig, Instant, RateControl, TileId,
+    CallConfig, GateConfig, Instant, TileId,
     backoff::{BackoffConfig, Growth, Jitter},
-    breaker::{BreakerConfig, BreakerMode},
     drive::Clock,
     limit::LimitConfig,
 };
@@ -27,7 +21,7 @@ pub(crate) type Answer = Result<Response, TransportError>;
 pub(crate) struct World<F> {
     pub(crate) clock: VirtualClock,
     pub(crate) fetcher: Fetcher<Scripted<F>, VirtualClock>,
-    runtime: Runtime,
+    rig: Rig<F>,
 }
 
 /// A world of `concurrency` whose breaker and rate do not interfere: three attempts, 1 s and 2 s apart, 10 s each.
@@ -42,13 +36,7 @@ where
         cap: Duration::from_secs(60),
         jitter: Jitter::None,
     };
-    let gate = GateConfig {
-        limit: LimitConfig::fixed(concurrency),
-        rate: RateControl::Unlimited,
-        budget: None,
-        breaker: BreakerConfig { mode: BreakerMode::ForcedClosed, ..BreakerConfig::DEFAULT },
-        ..GateConfig::DEFAULT
-    };
+    let gate = GateConfig { limit: LimitConfig::fixed(concurrency), ..RigConfig::GATE };
     world_of(gate, CallConfig { attempts: 3, backoff, ..CallConfig::DEFAULT }, server)
 }
 
@@ -58,24 +46,15 @@ where
     F: Fn(&Request) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send,
 {
-    let clock = VirtualClock::new();
-    let concurrency = gate.limit.ceiling;
-    let parts = Parts {
-        transport: Scripted::new(server(clock.clone())),
-        upstream: Upstream::on(clock.clone(), Gate::new(gate).expect("the gate is valid")),
-        policy: CallPolicy::new(call).expect("the policy is valid"),
-        template: UrlTemplate::parse("http://tiles.test/{z}/{x}/{y}.png").expect("the template is valid"),
-        expect: Expect::DEFAULT,
-        chance: Chance::from_seed(7),
-        send_correlation_id: true,
-        log_locations: false,
-    };
-    World { clock, fetcher: Fetcher::new(parts, concurrency), runtime: Runtime::start(0).expect("no thread is needed") }
+    let rig =
+        Rig::new(RigConfig { gate, call, send_correlation_id: true, ..RigConfig::of_hosts(["tiles.test"]) }, server);
+    let rig = rig.expect("the settings are valid");
+    World { clock: rig.clock.clone(), fetcher: rig.fetcher.clone(), rig }
 }
 
 impl<F> World<F> {
     pub(crate) fn executor(&self) -> &Arc<Executor<'static>> {
-        self.runtime.executor()
+        self.rig.executor()
     }
 
     /// Runs `work` to its end.
@@ -84,7 +63,7 @@ impl<F> World<F> {
     }
 
     pub(crate) fn try_run<T>(&self, work: impl Future<Output = T>) -> Result<T, Stuck> {
-        testing::run(&self.clock, self.executor(), work)
+        self.rig.run(work)
     }
 
     /// Runs everything until nothing can happen any more.
