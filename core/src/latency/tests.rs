@@ -176,6 +176,28 @@ fn latencies_beyond_the_range_are_counted_and_not_lost() {
 }
 
 #[test]
+fn one_above_the_range_does_not_speak_for_those_in_the_highest_cell() {
+    let (within, beyond) = (Duration::from_secs(59), Duration::from_secs(900));
+    let mut counted = buckets();
+    (0..99).for_each(|_| counted.record(within));
+    counted.record(beyond);
+    let reported = |parts| counted.view().quantile(Quantile::per_10_000(parts)).expect("not empty");
+    for parts in [1, 5_000, 9_900] {
+        let reported = reported(parts);
+        assert!(within <= reported && (reported - within) * 8 < within, "{parts} of 10,000: {reported:?}");
+    }
+    assert_eq!(Some(reported(9_901)), counted.view().max(), "the hundredth of a hundred");
+}
+
+#[test]
+fn in_a_full_highest_cell_no_quantile_is_below_the_true_one() {
+    let mut full = buckets();
+    (0..40_000).for_each(|_| full.record(Duration::from_secs(59)));
+    (0..40_000).for_each(|_| full.record(Duration::from_secs(900)));
+    assert_eq!(full.view().quantile(Quantile::per_10_000(5_001)), full.view().max(), "40,008 of 80,000");
+}
+
+#[test]
 fn merging_is_as_if_all_had_been_recorded_in_one_place() {
     let mut words = Words(9);
     let (mut one, mut other, mut both) = (buckets(), buckets(), buckets());

@@ -95,7 +95,9 @@ impl<const CELLS: usize> LatencyView<'_, CELLS> {
             seen = seen.saturating_add(count);
             seen >= rank
         })?;
-        if index + 1 == CELLS && self.above() > 0 {
+        // In the highest cell, where all that were placed have been seen, those above the range stand behind those within. Full,
+        // it lacks some of them: then rather one too many is taken for one of those.
+        if index + 1 == CELLS && rank > seen.saturating_sub(u64::from(self.above())) {
             return Some(max);
         }
         // An index is below CELLS, which construction made to fit.
