@@ -61,3 +61,13 @@ pub struct Quota {
     /// When there will be more, counted from the response.
     pub resets_in: Duration,
 }
+
+impl Quota {
+    /// How many may still be used before what remains is little: an eighth of the limit, or 10 where the limit is not known.
+    pub(crate) fn spare(&self) -> u32 {
+        self.remaining.saturating_sub(self.limit.map_or(LITTLE_OF_UNKNOWN, |limit| limit / 8))
+    }
+}
+
+/// "Little" where a server does not say of how much.
+const LITTLE_OF_UNKNOWN: u32 = 10;

@@ -44,14 +44,13 @@ impl<W: Window> Gate<W> {
         let resets_in_ns = nanos(quota.resets_in).min(PAUSE_NS_MAX);
         let resets_at = now.plus_ns(resets_in_ns);
         let others = u32::from(self.limit.in_flight().saturating_sub(1));
-        let little = quota.limit.map_or(QUOTA_LITTLE, |limit| limit / 8);
         let paced = now < self.paced_until;
         if !paced || resets_at > self.paced_until.plus_ns(RESET_GRAIN_NS) {
             self.paced_until = Instant::ORIGIN;
         }
         if quota.remaining == 0 {
             self.pause(resets_at);
-        } else if quota.remaining.saturating_sub(others) <= little {
+        } else if quota.spare() <= others {
             // Up: rather a little late than one too many. A division, but not on the way of each request.
             self.pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));
             self.paced_until = resets_at;
@@ -135,5 +134,3 @@ impl<W: Window> Gate<W> {
 
 /// Servers count the time until a reset in whole seconds: two words that differ by less are about the same one.
 const RESET_GRAIN_NS: u64 = 1_000_000_000;
-/// "Little" where a server does not say of how much.
-const QUOTA_LITTLE: u32 = 10;

@@ -1,6 +1,6 @@
 //! How much a server says may still be asked of it, from whichever fields it says so in.
 
-use core::{cmp::Ordering, time::Duration};
+use core::time::Duration;
 
 use super::{
     HttpDate,
@@ -19,10 +19,14 @@ use crate::outcome::Quota;
 /// | `X-RateLimit-Limit`, `-Remaining`, `-Reset` | practice |
 /// | `X-Rate-Limit-Limit`, `-Remaining`, `-Reset` | practice |
 ///
-/// The first row that says enough is used: what remains, and until when. Of several policies, up to four, the tightest
-/// one counts, which allows the fewest requests per second. A reset above 10^9 is a Unix time, taken against the
-/// response's `Date`, and unknown without one; above 10^11 it is neither, and ignored. The numbers of the older fields
+/// The first row that says enough is used: what remains, and until when. A reset above 10^9 is a Unix time, taken against
+/// the response's `Date`, and unknown without one; above 10^11 it is neither, and ignored. The numbers of the older fields
 /// are integers, and a field with a fraction is ignored; of a list the first member counts.
+///
+/// Of several policies, up to four, the tightest one counts, which a gate has to heed before the others: one of which
+/// nothing is left; then the one of which the fewest requests are left before what remains is little, an eighth of it, or
+/// 10 where its limit is not known; of those with little left the one that allows the fewest requests per second. One that
+/// resets in no time comes last.
 ///
 /// What comes out is the server's word. It is a promise in one direction only: more than what remains will be refused,
 /// but fewer may be too. Numbers saturate, a reset may be in no time or in years, and where the response has a
@@ -132,15 +136,16 @@ impl Older {
     }
 }
 
-/// Whether one quota allows fewer requests per second than another; of equal ones the one that lasts longer.
+/// Whether a gate has to heed one quota before another.
+///
+/// By pace alone a long window would hide a short one that is almost used up: it nearly always allows fewer per second.
 fn is_tighter(one: &Quota, other: &Quota) -> bool {
-    // remaining / resets_in, compared crosswise: no division, and a reset in no time allows any rate.
+    let rank = |quota: &Quota| (quota.resets_in.is_zero(), quota.remaining > 0, quota.spare());
+    // remaining / resets_in, compared crosswise: no division.
     let pace = |quota: &Quota, by: &Quota| u64::from(quota.remaining) * u64::from(seconds(by.resets_in));
-    match pace(one, other).cmp(&pace(other, one)) {
-        Ordering::Less => true,
-        Ordering::Equal => one.resets_in > other.resets_in,
-        Ordering::Greater => false,
-    }
+    let by_pace = || pace(one, other).cmp(&pace(other, one));
+    // Of equal ones the one that lasts longer.
+    rank(one).cmp(&rank(other)).then_with(by_pace).then(other.resets_in.cmp(&one.resets_in)).is_lt()
 }
 
 /// The first member of a list of integers; early drafts put the policies after it.
@@ -254,8 +259,8 @@ mod tests {
     fn of_several_policies_the_tightest_counts() {
         let tightest = |value| read(&[("RateLimit", value)], None).map(|(remaining, _, reset)| (remaining, reset));
         assert_eq!(tightest(r#""a";r=100;t=10, "b";r=100;t=20"#), Some((100, 20)));
-        assert_eq!(tightest(r#""a";r=9;t=10, "b";r=100;t=100"#), Some((9, 10)), "0.9/s, not 1/s");
-        assert_eq!(tightest(r#""a";r=10;t=10, "b";r=100;t=100"#), Some((100, 100)), "the longer of equal ones");
+        assert_eq!(tightest(r#""a";r=9;t=10, "b";r=10;t=100"#), Some((10, 100)), "0.1/s, not 0.9/s");
+        assert_eq!(tightest(r#""a";r=1;t=10, "b";r=10;t=100"#), Some((10, 100)), "the longer of equal ones");
         assert_eq!(tightest(r#""a";r=0;t=10, "b";r=0;t=20, "c";r=1;t=3600"#), Some((0, 20)));
         assert_eq!(tightest(r#""a";r=5;t=0, "b";r=1000;t=1"#), Some((1_000, 1)), "no time is no limit");
         assert_eq!(tightest(r#""a";r=0;t=0, "b";r=5;t=10"#), Some((5, 10)));
@@ -263,6 +268,19 @@ mod tests {
             tightest(r#""a";r=999999999999999;t=999999999999999, "b";r=1;t=999999999999999"#),
             Some((1, u64::from(u32::MAX)))
         );
+    }
+
+    #[test]
+    fn a_short_window_that_is_almost_used_up_counts_before_a_long_one_that_is_not() {
+        let policy = ("RateLimit-Policy", r#""burst";q=100;w=10, "hour";q=1000;w=3600"#);
+        let tightest = |limits| read(&[policy, ("RateLimit", limits)], None).map(|(remaining, _, _)| remaining);
+        assert_eq!(tightest(r#""burst";r=2;t=10, "hour";r=600;t=3600"#), Some(2));
+        // Little is 12 of the one and 125 of the other.
+        assert_eq!(tightest(r#""burst";r=2;t=10, "hour";r=125;t=3600"#), Some(125), "both are to be heeded: by pace");
+        assert_eq!(tightest(r#""burst";r=2;t=10, "hour";r=126;t=3600"#), Some(2));
+        // Neither is as it stands; beside eight others in flight the nearer one would be.
+        assert_eq!(tightest(r#""burst";r=20;t=10, "hour";r=134;t=3600"#), Some(20));
+        assert_eq!(tightest(r#""burst";r=20;t=10, "hour";r=132;t=3600"#), Some(132));
     }
 
     #[test]

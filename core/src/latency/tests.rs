@@ -194,7 +194,7 @@ fn in_a_full_highest_cell_no_quantile_is_below_the_true_one() {
     let mut full = buckets();
     (0..40_000).for_each(|_| full.record(Duration::from_secs(59)));
     (0..40_000).for_each(|_| full.record(Duration::from_secs(900)));
-    assert_eq!(full.view().quantile(Quantile::per_10_000(5_001)), full.view().max(), "40,008 of 80,000");
+    assert_eq!(full.view().quantile(Quantile::per_10_000(5_001)), full.view().max(), "40,008th of 80,000");
 }
 
 #[test]
