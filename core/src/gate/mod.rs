@@ -245,8 +245,8 @@ impl<W: Window> Gate<W> {
         self.standing.note(self.breaker.is_clear(), now < self.paced_until);
     }
 
-    /// Whether nothing at all is in the way and time has brought nothing: the common case, told at once. What is in the way, and whether that lets somebody
-    /// through after all, is for [`Gate::refusal`] to say.
+    /// Whether nothing at all is in the way and time has brought nothing: the common case, told at once. What is in the way, and
+    /// whether that lets somebody through after all, is for [`Gate::refusal`] to say.
     #[inline(always)]
     fn is_clear(&self, now: Instant, attempt: Try) -> bool {
         !self.leases.turns(now)

@@ -114,7 +114,10 @@ impl<W: Window> Gate<W> {
         }
         self.breaker.restore(now, (breaker == OPEN).then_some(open_ns), ramp, trips);
         self.limiter.restore(now, until_next_ns.min(PAUSE_NS_MAX as i64));
-        self.pause(now.plus_ns(pause_ns.min(PAUSE_NS_MAX)));
+        // A pause leaves no burst behind: one that is over, or never was, must not take it a second time.
+        if pause_ns > 0 {
+            self.pause(now.plus_ns(pause_ns.min(PAUSE_NS_MAX)));
+        }
         self.note_standing(now);
         Ok(())
     }

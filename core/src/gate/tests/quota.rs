@@ -141,6 +141,39 @@ fn plenty_is_no_reason_to_wait_and_lifts_the_pace_once_it_is_about_a_later_reset
 }
 
 #[test]
+fn a_word_is_about_a_later_reset_where_it_is_more_than_a_second_later() {
+    let little = Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) };
+    for (later_ms, lifts) in [(0, false), (1_000, false), (1_001, true)] {
+        let mut gate = gate(PLAIN);
+        gate.observe_quota(START, little);
+        let resets_in = little.resets_in + Duration::from_millis(later_ms);
+        gate.observe_quota(START, Quota { remaining: 50, resets_in, ..little });
+        let _paced_once = go(&mut gate, secs(2), Try::First);
+        assert_eq!(gate.peek(secs(2), Try::First).is_none(), lifts, "a reset {later_ms} ms later");
+    }
+}
+
+#[test]
+fn little_left_of_the_next_window_is_spread_from_its_beginning() {
+    let mut gate = gate(PLAIN);
+    let little = Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) };
+    for begin_s in [0, 8] {
+        gate.observe_quota(secs(begin_s), little);
+        let refused = gate.poll(secs(begin_s), Try::First);
+        assert!(matches!(refused, Admission::Wait { until, .. } if until == secs(begin_s + 2)), "{refused:?}");
+    }
+}
+
+#[test]
+fn at_the_reset_a_whole_burst_may_go() {
+    let rate = RateControl::Fixed(RateConfig { rate: Rate::per_second(1), burst: 5 });
+    let mut gate = gate(GateConfig { rate, ..PLAIN });
+    gate.observe_quota(START, Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) });
+    let _burst = [(); 5].map(|()| go(&mut gate, secs(8), Try::First));
+    assert!(matches!(gate.poll(secs(8), Try::First), Admission::Wait { why: Why::Rate { .. }, .. }));
+}
+
+#[test]
 fn without_a_limit_little_is_ten() {
     for (remaining, waits) in [(10, true), (11, false)] {
         let mut gate = gate(PLAIN);

@@ -118,6 +118,23 @@ fn a_restart_keeps_the_ramp_and_the_refusals_of_access() {
 }
 
 #[test]
+fn a_restart_costs_neither_a_burst_nor_a_reserve_that_was_there() {
+    let rate = RateControl::Fixed(RateConfig { rate: Rate::per_second(1), burst: 5 });
+    let budget = BUDGET.map(|budget| RetryBudgetConfig { reserve: 3, ..budget });
+    for saved_at in [Instant::ORIGIN, BOOT, START] {
+        // What is saved where there is no budget says nothing about one.
+        for before in [budget, None] {
+            let config = GateConfig { rate, budget, ..PLAIN };
+            let mut rested = gate(GateConfig { budget: before, ..config });
+            let mut restarted = restarted(&mut rested, saved_at, config, Downtime::Unknown);
+            let _retries = [(); 3].map(|()| go(&mut restarted, BOOT, Try::Again));
+            let _burst = [(); 2].map(|()| go(&mut restarted, BOOT, Try::First));
+            assert!(matches!(restarted.poll(BOOT, Try::First), Admission::Wait { why: Why::Rate { .. }, .. }));
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_of_a_gate_that_is_forced_closed_puts_nothing_in_the_way() {
     let mut gate = gate(PLAIN);
     trip(&mut gate, START);
