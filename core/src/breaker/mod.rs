@@ -174,7 +174,7 @@ pub struct CircuitBreaker<W = CallWindow> {
     pub(crate) state: BreakerState,
     window: W,
     open: Backoff,
-    lease: Millis,
+    pub(crate) lease: Millis,
     pub(crate) era: u16,
     calls_min: u16,
     failed: Share,

@@ -38,7 +38,7 @@ impl<W: Window> Gate<W> {
     ///
     /// Little means an eighth of the limit, or 10 where the limit is not known, beside what is in flight: the server may not
     /// have counted that yet. Hand it over before the answer is settled, while that is still in flight itself. Answers
-    /// overtake one another, so only a word about a later reset lifts the pace.
+    /// overtake one another, so only a word about a later reset lifts the pace. The pace is whole milliseconds, rounded up.
     pub fn observe_quota(&mut self, now: Instant, quota: Quota) {
         let now = self.advance(now);
         let resets_in_ns = nanos(quota.resets_in).min(PAUSE_NS_MAX);
@@ -52,8 +52,11 @@ impl<W: Window> Gate<W> {
             self.pause(resets_at);
         } else if quota.spare() <= others {
             // Up: rather a little late than one too many. A division, but not on the way of each request.
-            self.pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));
-            self.paced_until = resets_at;
+            let pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));
+            // An answer that was overtaken, or a word about a shorter window: what is known of this one holds beside it.
+            let is_earlier = self.paced_until > resets_at.plus_ns(RESET_GRAIN_NS);
+            self.pace = if is_earlier { self.pace.max(pace) } else { pace };
+            self.paced_until = self.paced_until.max(resets_at);
             if !paced {
                 self.space_until(now.plus(self.pace));
             }
@@ -77,8 +80,8 @@ impl Gate<CallWindow> {
     /// Changes the settings while running. What is owed stays owed and what is outstanding stays outstanding: tickets that are
     /// out settle as before, the next instant and a pause stay, what the budget saved stays up to its new cap, an open
     /// breaker stays open. More in flight than a new limit allows drains. The breaker's window starts empty, and an
-    /// adaptive rate or limit starts from its new start. The id and the breaker's mode stay. Where a lease
-    /// is cut to less than an 83rd, a ticket that is out and older than 83 new leases is reclaimed instead of settled.
+    /// adaptive rate or limit starts from its new start. The id and the breaker's mode stay. Another
+    /// lease holds from when nothing is out; until then the longer of the two does, for at most seven thirds of it.
     ///
     /// # Errors
     /// As [`Gate::new`]; nothing is changed.
@@ -107,7 +110,7 @@ impl Gate<PeriodWindow> {
 impl<W: Window> Gate<W> {
     fn adopt(&mut self, now: Instant, config: GateConfig, mut breaker: CircuitBreaker<W>) -> Result<(), GateError> {
         let now = self.advance(now);
-        let (attempt_timeout, slow_after, lease) = checked_times(&config)?;
+        let (attempt_timeout, slow_after) = checked_times(&config)?;
         let (limiter, adaptation) = pacing(config.rate)?;
         let mut limit = ConcurrencyLimit::new(config.limit).map_err(GateError::Limit)?;
         let mut budget = config.budget.map(RetryBudget::new).transpose().map_err(GateError::Budget)?;
@@ -124,8 +127,10 @@ impl<W: Window> Gate<W> {
             (Some(new), old) => Some(new.succeeding(old.as_ref())),
             (None, _) => None,
         };
-        self.leases.set_lease(lease);
+        let lease_cell = self.lease_cell();
         (self.breaker, self.limit, self.budget) = (breaker, limit, budget);
+        self.leases.change(lease_cell, self.lease_cell());
+        self.leases.end_change_early(now, self.lease_cell());
         self.note_standing(now);
         (self.attempt_timeout, self.slow_after) = (attempt_timeout, slow_after);
         Ok(())

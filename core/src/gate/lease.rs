@@ -1,7 +1,10 @@
 //! Tickets that are out, counted by age, so that none can be lost for good.
 //!
-//! A gate hands out tickets and keeps no list of them. It counts starts in four rotating cells; a settled ticket is taken
-//! out of the cell it started in. When a cell is older than the lease, what is left in it was lost.
+//! A gate hands out tickets and keeps no list of them. It counts starts in four rotating cells, each a third of a lease long; a
+//! settled ticket is taken out of the cell it started in. When a cell is older than the lease, what is left in it was lost.
+//!
+//! Where the lease changes while tickets are out, cells of two lengths are turning for a while: none of them gives up a ticket
+//! before both leases end. When no ticket is out, or none of the old cells is left, only the new length counts.
 
 use crate::{
     ticket::Ticket,
@@ -11,18 +14,21 @@ use crate::{
 /// Starts in rotating cells. 24 bytes.
 ///
 /// Invariant: each ticket is counted once, from its start until it is settled or reclaimed, and is reclaimed not before its
-/// lease ends and at most a third of a lease later.
+/// lease ends and at most a third of a lease later; while the lease changes, of the longer one.
+///
+/// The length of a cell is that of the gate's settings, which has it already: it is handed in as `cell`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Leases {
     /// The end of the present cell.
     cell_end: Instant,
-    cell: Millis,
+    /// The length of cells that began before the lease changed.
+    cell_before: Millis,
     starts: [u16; CELLS],
     /// The present cell, counted on for ever; its place is the remainder by `CELLS`.
     generation: u8,
-    /// How many cells of the present length the age of a ticket that is out can reach.
-    life_cells: u8,
+    /// Cells that have begun since the lease changed, up to [`CHANGED`].
+    cells_since: u8,
     /// The last byte of the breaker era that the youngest ticket was given in.
     era: u8,
     /// How many cells have begun since that era's first ticket, up to `CELLS`: only these hold no ticket of an earlier one.
@@ -30,27 +36,35 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    pub(super) const fn new(lease: Millis) -> Self {
-        Self {
-            cell_end: Instant::ORIGIN,
-            cell: lease.third_up(),
-            starts: [0; CELLS],
-            generation: 0,
-            life_cells: CELLS as u8,
-            era: 0,
-            era_cells: 0,
+    pub(super) const FRESH: Self = Self {
+        cell_end: Instant::ORIGIN,
+        cell_before: Millis::ZERO,
+        starts: [0; CELLS],
+        generation: 0,
+        cells_since: CHANGED,
+        era: 0,
+        era_cells: CELLS_U8,
+    };
+
+    /// From here on cells have another length.
+    pub(super) fn change(&mut self, before: Millis, cell: Millis) {
+        if before != cell {
+            // A change within a change: the longest of all.
+            self.cell_before = if self.is_changing() { self.cell_before.max(before) } else { before };
+            self.cells_since = 0;
         }
     }
 
-    /// Cells that begin from here on have the length of another lease.
-    pub(super) fn set_lease(&mut self, lease: Millis) {
-        let cell = lease.third_up();
-        // Up: tickets that are out under a longer lease settle as before. No lease is zero, which division cannot see.
-        let life_cells = self.life_ns().div_ceil(cell.ns().max(1));
-        self.life_cells = life_cells.clamp(CELLS as u64, LIFE_CELLS_MAX) as u8;
-        self.cell = cell;
-        // The ages of the cells before the present one are not known any more.
-        self.era_cells = 0;
+    /// Whether there may be cells of another length than the present one.
+    pub(super) const fn is_changing(&self) -> bool {
+        self.cells_since < CHANGED
+    }
+
+    /// Where nothing is out there is nothing to wait for.
+    pub(super) fn end_change_early(&mut self, now: Instant, cell: Millis) {
+        if self.is_changing() && self.is_empty() {
+            self.begin_anew(now, cell);
+        }
     }
 
     /// Whether time has come to the end of the present cell: then [`Leases::advance`] is due.
@@ -59,31 +73,45 @@ impl Leases {
     }
 
     /// Begins as many cells as time has passed and says how many tickets that gave up.
-    pub(super) fn advance(&mut self, now: Instant) -> u16 {
-        if self.is_empty() {
-            // Where the cells begin does not depend on the origin of time.
-            self.cell_end = now.plus(self.cell);
-            return 0;
-        }
+    pub(super) fn advance(&mut self, now: Instant, cell: Millis) -> u16 {
         let mut reclaimed = 0u16;
-        for _ in 0..CELLS {
-            self.generation = self.generation.wrapping_add(1);
-            self.era_cells = self.era_cells.wrapping_add(1).min(CELLS as u8);
-            self.cell_end = self.cell_end.plus(self.cell);
-            reclaimed = reclaimed.wrapping_add(core::mem::take(self.place(self.generation)));
-            if now < self.cell_end {
-                return reclaimed;
+        if !self.is_empty() {
+            for _ in 0..CELLS {
+                self.generation = self.generation.wrapping_add(1);
+                self.cells_since = self.cells_since.wrapping_add(1).min(CHANGED);
+                self.era_cells = self.era_cells.wrapping_add(1).min(CELLS_U8);
+                self.cell_end = self.cell_end.plus_ns(self.length_ns(self.cells_since, cell));
+                reclaimed = reclaimed.wrapping_add(core::mem::take(self.place(self.generation)));
+                if now < self.cell_end {
+                    return reclaimed;
+                }
             }
         }
-        // Everything is older than a lease: cells begin anew from here.
-        self.cell_end = now.plus(self.cell);
+        // Nothing is out, or everything is older than a lease.
+        self.begin_anew(now, cell);
         reclaimed
+    }
+
+    /// Where the cells begin does not depend on the origin of time.
+    fn begin_anew(&mut self, now: Instant, cell: Millis) {
+        self.cells_since = CHANGED;
+        self.cell_end = now.plus(cell);
+    }
+
+    /// The length of the cell that was the `cells_since`-th to begin after the lease changed; 0 for all before.
+    fn length_ns(&self, cells_since: u8, cell: Millis) -> u64 {
+        // Tickets of the last cell before the change are out under the old lease for three more cells, and under the new one too.
+        match cells_since {
+            0 => self.cell_before.ns(),
+            1..CELLS_U8 => self.cell_before.max(cell).ns(),
+            CELLS_U8.. => cell.ns(),
+        }
     }
 
     /// Counts a start in a breaker's era and names its cell.
     pub(super) fn start(&mut self, era: u16) -> u8 {
         if self.is_empty() {
-            self.era_cells = CELLS as u8;
+            self.era_cells = CELLS_U8;
         } else if self.era != era as u8 {
             self.era_cells = 0;
         }
@@ -93,7 +121,7 @@ impl Leases {
 
     /// Whether a start in this era only has to be counted: all cells are of this era.
     pub(super) fn is_as_before(&self, era: u16) -> bool {
-        self.era == era as u8 && self.era_cells == CELLS as u8
+        self.era == era as u8 && self.era_cells == CELLS_U8
     }
 
     /// [`Leases::start`] where it [is as before](Leases::is_as_before).
@@ -105,16 +133,27 @@ impl Leases {
         self.generation
     }
 
-    /// The longest that a ticket which is out can have been so.
-    pub(super) fn life_ns(&self) -> u64 {
-        self.cell.ns() * u64::from(self.life_cells)
+    /// Whether it counts this ticket, if that is younger than a lease and no lease has changed: not one that was reclaimed, nor
+    /// one that is not from here.
+    pub(super) fn counts_young(&self, ticket: &Ticket) -> bool {
+        let back = self.generation.wrapping_sub(ticket.generation);
+        usize::from(back) < CELLS && self.starts[usize::from(ticket.generation) % CELLS] > 0
     }
 
-    /// Whether it counts a ticket that is not older than [`Leases::life_ns`] (after 256 cells the generations come round): not one
-    /// that was reclaimed, nor one that is not from here.
-    pub(super) fn counts(&self, ticket: &Ticket) -> bool {
-        let cells = self.generation.wrapping_sub(ticket.generation);
-        usize::from(cells) < CELLS && self.starts[usize::from(ticket.generation) % CELLS] > 0
+    /// Whether it counts this ticket, however old that is: after 256 cells the generations come round.
+    pub(super) fn counts(&self, ticket: &Ticket, cell: Millis) -> bool {
+        if !self.counts_young(ticket) {
+            return false;
+        }
+        let back = self.generation.wrapping_sub(ticket.generation);
+        // Four cells are below 2^55.
+        let begin_ns = (0..=back).fold(0u64, |sum, back| sum.wrapping_add(self.length_back_ns(back, cell)));
+        self.cell_end.since_ns(ticket.started) <= begin_ns
+    }
+
+    /// The length of the cell that many before the present one.
+    fn length_back_ns(&self, back: u8, cell: Millis) -> u64 {
+        self.length_ns(self.cells_since.saturating_sub(back), cell)
     }
 
     /// Takes a ticket out that [counts](Leases::counts).
@@ -124,7 +163,7 @@ impl Leases {
     }
 
     /// How many tickets of this breaker era are certainly out for at least `span_ns`, at the end of the present cell or later.
-    pub(super) fn overdue(&mut self, now: Instant, span_ns: u64, era: u16) -> u16 {
+    pub(super) fn overdue(&mut self, now: Instant, span_ns: u64, era: u16, cell: Millis) -> u16 {
         if self.era != era as u8 {
             return 0;
         }
@@ -136,19 +175,21 @@ impl Leases {
                 // At most as many as may be in flight.
                 overdue = overdue.wrapping_add(*self.place(self.generation.wrapping_sub(back)));
             }
-            age_ns = age_ns.wrapping_add(self.cell.ns());
+            age_ns = age_ns.wrapping_add(self.length_back_ns(back, cell));
         }
         overdue
     }
 
     /// When the oldest ticket that is out will be reclaimed.
-    pub(super) fn next_reclaim(&mut self) -> Instant {
+    pub(super) fn next_reclaim(&mut self, cell: Millis) -> Instant {
         let mut until = self.cell_end;
-        for back in (0..CELLS as u8).rev() {
+        let mut cells_since = self.cells_since;
+        for back in (0..CELLS_U8).rev() {
             if *self.place(self.generation.wrapping_sub(back)) > 0 {
                 break;
             }
-            until = until.plus(self.cell);
+            cells_since = cells_since.wrapping_add(1).min(CHANGED);
+            until = until.plus_ns(self.length_ns(cells_since, cell));
         }
         until
     }
@@ -163,8 +204,9 @@ impl Leases {
 }
 
 const CELLS: usize = 4;
-/// Below the 253 cells after which the generation of a reclaimed ticket looks young again.
-const LIFE_CELLS_MAX: u64 = 250;
+const CELLS_U8: u8 = CELLS as u8;
+/// From here on all four cells have begun with the new length: three wait for what is out under the old lease.
+const CHANGED: u8 = 2 * CELLS_U8 - 1;
 
 const _: () = assert!(size_of::<Leases>() == 24);
 

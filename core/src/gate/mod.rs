@@ -128,7 +128,7 @@ impl Gate<PeriodWindow> {
 
 impl<W: Copy> Gate<W> {
     const fn with_breaker(config: GateConfig, breaker: CircuitBreaker<W>) -> Result<Self, GateError> {
-        let (attempt_timeout, slow_after, lease) = match checked_times(&config) {
+        let (attempt_timeout, slow_after) = match checked_times(&config) {
             Ok(times) => times,
             Err(error) => return Err(error),
         };
@@ -149,14 +149,14 @@ impl<W: Copy> Gate<W> {
         };
         let mut standing = Standing::FRESH;
         // One that only observes, say, is not clear from the beginning.
-        standing.note(breaker.is_clear(), false);
+        standing.note(breaker.is_clear(), false, false);
         Ok(Self {
             limiter,
             breaker,
             adaptation,
             limit,
             budget,
-            leases: Leases::new(lease),
+            leases: Leases::FRESH,
             seen: Instant::ORIGIN,
             paced_until: Instant::ORIGIN,
             pace: Millis::ZERO,
@@ -219,8 +219,15 @@ impl<W: Window> Gate<W> {
         let now = self.seen;
         if self.leases.turns(now) {
             self.turn_leases(now);
+        } else {
+            self.leases.end_change_early(now, self.lease_cell());
         }
         now
+    }
+
+    /// How long each of the cells is that leases are counted in. The breaker keeps the lease, for its probes.
+    const fn lease_cell(&self) -> Millis {
+        self.breaker.lease.third_up()
     }
 
     #[cold]
@@ -231,8 +238,8 @@ impl<W: Window> Gate<W> {
             return;
         }
         // Before any of them is reclaimed: where the lease is little longer than the slow limit, this is the only look.
-        let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era);
-        let reclaimed = self.leases.advance(now);
+        let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era, self.lease_cell());
+        let reclaimed = self.leases.advance(now, self.lease_cell());
         self.limit.reclaim(reclaimed);
         if overdue > 0 {
             self.breaker.count_overdue(now, overdue);
@@ -240,9 +247,9 @@ impl<W: Window> Gate<W> {
         }
     }
 
-    /// To be called after whatever may change the breaker or the pace.
+    /// To be called after whatever may change the breaker, the pace or the lease.
     fn note_standing(&mut self, now: Instant) {
-        self.standing.note(self.breaker.is_clear(), now < self.paced_until);
+        self.standing.note(self.breaker.is_clear(), now < self.paced_until, self.leases.is_changing());
     }
 
     /// Whether nothing at all is in the way and time has brought nothing: the common case, told at once. What is in the way, and
@@ -280,7 +287,7 @@ impl<W: Window> Gate<W> {
             } else {
                 Why::Ramp { in_flight, ramp }
             };
-            return Some(Admission::Full { until: self.leases.next_reclaim(), why });
+            return Some(Admission::Full { until: self.leases.next_reclaim(self.lease_cell()), why });
         }
         // Of several reasons the one that lasts longest: one timer is enough.
         let mut until = Instant::ORIGIN;
@@ -426,7 +433,8 @@ const fn breaker_config(config: &GateConfig) -> BreakerConfig {
     BreakerConfig { lease: config.lease, ..config.breaker }
 }
 
-const fn checked_times(config: &GateConfig) -> Result<(Millis, Millis, Millis), GateError> {
+/// Attempt timeout and slow limit; the lease is checked against them, and kept by the breaker.
+const fn checked_times(config: &GateConfig) -> Result<(Millis, Millis), GateError> {
     let attempt_timeout = match Millis::round_up(config.attempt_timeout) {
         Some(span) if !span.is_zero() => span,
         Some(_) | None => return Err(GateError::AttemptTimeout),
@@ -436,7 +444,7 @@ const fn checked_times(config: &GateConfig) -> Result<(Millis, Millis, Millis), 
         Some(_) | None => return Err(GateError::SlowAfter),
     };
     match Millis::round_up(config.lease) {
-        Some(lease) if lease.ns() > attempt_timeout.ns() => Ok((attempt_timeout, slow_after, lease)),
+        Some(lease) if lease.ns() > attempt_timeout.ns() => Ok((attempt_timeout, slow_after)),
         Some(_) | None => Err(GateError::Lease),
     }
 }

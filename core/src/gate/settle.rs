@@ -34,7 +34,7 @@ impl<W: Window> Gate<W> {
         if !matches!(outcome, Outcome::Success | Outcome::Empty)
             || latency_ns >= self.slow_after.ns()
             || ticket.gate != self.id
-            || !self.leases.counts(ticket)
+            || !self.leases.counts_young(ticket)
             || !self.standing.is_usual()
             || !self.breaker.settle_beside_good(ticket.era)
         {
@@ -74,7 +74,7 @@ impl<W: Window> Gate<W> {
         self.seen = now;
         let Some(latency_ns) = now.checked_since_ns(ticket.started) else { return };
         let slow = latency_ns >= self.slow_after.ns();
-        if ticket.gate != self.id || latency_ns > self.leases.life_ns() || !self.leases.counts(ticket) {
+        if ticket.gate != self.id || !self.leases.counts(ticket, self.lease_cell()) {
             return;
         }
         self.leases.settle(ticket);

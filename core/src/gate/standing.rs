@@ -3,8 +3,8 @@
 /// While it [is usual](Standing::is_usual) only time, the rate and the limit can be in the way of a first attempt, and a good
 /// answer is counted and no more.
 ///
-/// Invariant: it is not usual while access was refused last, the breaker is not clear, or requests are paced. It may be that for a
-/// while longer: whoever looks closely notes how things are.
+/// Invariant: it is not usual while access was refused last, the breaker is not clear, requests are paced, or the lease changes. It
+/// may be that for a while longer: whoever looks closely notes how things are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Standing(u8);
@@ -38,9 +38,10 @@ impl Standing {
         self.set(PAUSED, is_paused);
     }
 
-    pub(super) const fn note(&mut self, breaker_is_clear: bool, is_paced: bool) {
+    pub(super) const fn note(&mut self, breaker_is_clear: bool, is_paced: bool, lease_changes: bool) {
         self.set(BREAKER, !breaker_is_clear);
         self.set(PACED, is_paced);
+        self.set(LEASE, lease_changes);
     }
 
     const fn set(&mut self, bit: u8, value: bool) {
@@ -54,6 +55,7 @@ pub(super) const DENIED_MAX: u8 = 3;
 const DENIED: u8 = 0b11;
 const BREAKER: u8 = 1 << 2;
 const PACED: u8 = 1 << 3;
+const LEASE: u8 = 1 << 4;
 const PAUSED: u8 = 1 << 7;
 
 #[cfg(test)]
@@ -65,11 +67,11 @@ mod tests {
         let mut standing = Standing::FRESH;
         standing.set_paused(true);
         assert!(standing.is_usual() && standing.is_paused(), "the limiter holds the pause");
-        for (breaker_is_clear, is_paced) in [(false, false), (true, true), (false, true)] {
-            standing.note(breaker_is_clear, is_paced);
+        for (clear, paced, changes) in [(false, false, false), (true, true, false), (true, false, true), (false, true, true)] {
+            standing.note(clear, paced, changes);
             assert!(!standing.is_usual() && standing.is_paused() && standing.denied() == 0);
         }
-        standing.note(true, false);
+        standing.note(true, false, false);
         assert!(standing.is_usual());
         for in_a_row in 1..=5 {
             standing.set_denied(in_a_row);

@@ -112,37 +112,87 @@ fn tickets_settle_as_before_under_another_lease() {
         let mut gate = gate(lease(before_s));
         let ticket = go(&mut gate, START, Try::First);
         reconfigure(&mut gate, START, lease(after_s));
-        // Just before the cell in which it started may be given up.
-        let late = START.plus_ns(before_s * 1_000_000_000 / 3 - 1);
-        assert!(matches!(gate.poll(late, Try::First), Admission::Full { .. }));
-        gate.settle(late, ticket, Outcome::Success, ENTROPY);
+        for late in [before_s * 1_000_000_000 / 3 - 1, before_s * 1_000_000_000 - 1].map(|ns| START.plus_ns(ns)) {
+            assert!(matches!(gate.poll(late, Try::First), Admission::Full { .. }), "{before_s} s to {after_s} s, {late:?}");
+        }
+        gate.settle(START.plus_ns(before_s * 1_000_000_000 - 1), ticket, Outcome::Success, ENTROPY);
         assert_eq!(gate.in_flight(), 0, "from {before_s} s to {after_s} s: the place is kept until the lease ends");
     }
 }
 
 #[test]
-fn a_shorter_lease_still_knows_a_ticket_that_was_reclaimed() {
-    let lease = |lease_s: u64| GateConfig {
-        attempt_timeout: Duration::from_secs(8),
-        slow_after: Duration::from_secs(8),
-        lease: Duration::from_secs(lease_s),
+fn another_lease_holds_from_when_nothing_is_out() {
+    for (before_s, after_s) in [(86_400, 30), (30, 86_400)] {
+        let lease = |lease_s: u64| GateConfig { lease: Duration::from_secs(lease_s), ..PLAIN };
+        for settled_before in [true, false] {
+            let mut gate = gate(lease(before_s));
+            let first = go(&mut gate, START, Try::First);
+            let mut settle = Some(first);
+            if settled_before {
+                gate.settle(START, settle.take().expect("the first"), Outcome::Success, ENTROPY);
+            }
+            reconfigure(&mut gate, START, lease(after_s));
+            if let Some(first) = settle {
+                gate.settle(secs(1), first, Outcome::Success, ENTROPY);
+            }
+            let _lost = go(&mut gate, secs(2), Try::First);
+            let ends = 2 + after_s;
+            assert_eq!((gate.advance(secs(ends)), gate.in_flight()), (secs(ends), 1), "{before_s} s to {after_s} s");
+            assert_eq!((gate.advance(secs(ends + after_s / 3 + 1)), gate.in_flight()).1, 0);
+        }
+    }
+}
+
+#[test]
+fn however_the_lease_changes_each_ticket_is_settled_or_reclaimed_once_and_not_early() {
+    let config = |lease_ms: u64| GateConfig {
+        attempt_timeout: Duration::from_millis(20),
+        slow_after: Duration::from_millis(20),
+        lease: Duration::from_millis(lease_ms),
         ..PLAIN
     };
-    for turns in 4..300 {
-        let mut gate = gate(lease(90));
-        let lost = go(&mut gate, START, Try::First);
-        reconfigure(&mut gate, START, lease(9));
-        // The cell of the lost one ends after 30 s, then cells of 3 s follow; somebody is always out.
-        let mut now = secs(30);
-        let mut out: Vec<Ticket> = Vec::new();
-        for _ in 0..turns {
-            out.push(go(&mut gate, now, Try::First));
-            now = now.saturating_add(Duration::from_secs(3));
+    let leases_ms = [30, 30, 60, 300, 3_000, 30_000];
+    for seed in 0..300 {
+        let mut lease_ms = 30;
+        let mut gate = gate(config(lease_ms));
+        // In the order of their starts, with the lease that they were promised; and those that came back too late.
+        let (mut out, mut lost) = (Vec::<(Ticket, u64)>::new(), Vec::<Ticket>::new());
+        let mut now = START;
+        for step in 0..600 {
+            let entropy = Entropy::mix(seed, step, 0);
+            now = now.plus_ns(entropy.up_to(15_000_000));
+            if entropy.derive(1).up_to(150) == 0 {
+                lease_ms = leases_ms[entropy.derive(2).up_to(5) as usize];
+                reconfigure(&mut gate, now, config(lease_ms));
+            }
+            let _: Instant = gate.advance(now);
+            while out.len() > usize::from(gate.in_flight()) {
+                let (ticket, promised_ms) = out.remove(0);
+                let age_ms = now.since_ns(ticket.started()) / 1_000_000;
+                assert!(age_ms >= promised_ms, "seed {seed}, step {step}: reclaimed after {age_ms} of {promised_ms} ms");
+                lost.push(ticket);
+            }
+            let pick = |length: usize| entropy.derive(3).up_to(length as u64 - 1) as usize;
+            match entropy.derive(4).up_to(5) {
+                0..=2 => out.extend(match gate.poll(now, Try::First) {
+                    Admission::Go(ticket) => Some((ticket, lease_ms)),
+                    _ => None,
+                }),
+                3 if !out.is_empty() => {
+                    let (ticket, _) = out.remove(pick(out.len()));
+                    gate.settle(now, ticket, Outcome::Success, ENTROPY);
+                }
+                4 if !lost.is_empty() => {
+                    let untouched = gate.clone();
+                    gate.settle(now, lost.remove(pick(lost.len())), Outcome::Success, ENTROPY);
+                    assert_eq!(gate, untouched, "seed {seed}, step {step}: a reclaimed ticket changed something");
+                }
+                _ => {}
+            }
+            assert_eq!((usize::from(gate.in_flight()), gate.leases.counted()), (out.len(), gate.in_flight()));
         }
-        let _: Instant = gate.advance(now);
-        let before = gate.in_flight();
-        gate.settle(now, lost, Outcome::Success, ENTROPY);
-        assert_eq!(gate.in_flight(), before, "after {turns} turns a reclaimed ticket freed the place of another");
+        let _: Instant = gate.advance(now.saturating_add(Duration::from_secs(70)));
+        assert_eq!(gate.in_flight(), 0, "seed {seed}: seven thirds of the longest lease later");
     }
 }
 
