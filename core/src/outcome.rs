@@ -44,7 +44,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refusal {
-    /// 401 or 403: the client is not welcome. Three in a row stop the gate, because going on would look like an attack.
+    /// 401 or 403: the client is not welcome. Three without an answer in between stop the gate, because going
+    /// on would look like an attack.
     Access,
     /// 400 and the other 4xx, 501, 505 to 508, 510, 511, a redirect that is not followed: this one request is wrong.
     Request,

@@ -7,7 +7,8 @@ use crate::time::Instant;
 /// Leave to make one attempt, handed out by a [`Gate`](crate::Gate) and given back with the outcome. 16 bytes.
 ///
 /// Not `Clone`: one attempt, one outcome. A ticket that is dropped is not lost for good: its place is free again when its
-/// lease ends. A ticket that comes back after that, or to another gate, changes nothing.
+/// lease ends. A ticket that comes back after that, or to a gate with another
+/// [id](crate::GateConfig::id), changes nothing.
 #[derive(Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(test, derive(Clone))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -145,6 +145,14 @@ impl Millis {
         self.0 as u64 * 1_000_000
     }
 
+    pub(crate) const fn to_le_bytes(self) -> [u8; 4] {
+        self.0.to_le_bytes()
+    }
+
+    pub(crate) const fn from_le_bytes(bytes: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(bytes))
+    }
+
     /// A third, rounded up: three of them are at least the whole.
     pub(crate) const fn third_up(self) -> Self {
         Self(self.0.div_ceil(3))

@@ -341,7 +341,13 @@ impl<W: Window> CircuitBreaker<W> {
                 BreakerState::Open { until, .. } => until.max(left),
                 // Its probes are out: nothing that was saved is stricter.
                 BreakerState::HalfOpen { .. } if open_ns == 0 => return,
-                BreakerState::Closed { .. } | BreakerState::HalfOpen { .. } => left,
+                // No further one before those that are out have to be back.
+                BreakerState::HalfOpen { lease_end, .. } => left.max(lease_end),
+                // As many as there may be probes, but none beside what is in flight.
+                BreakerState::Closed { ramp: present, clean: _ } if open_ns == 0 && present < u16::MAX => {
+                    return self.enter(BreakerState::Closed { ramp: present.min(self.probes.into()), clean: 0 });
+                }
+                BreakerState::Closed { .. } => left,
             };
             self.enter(BreakerState::Open { until, bad: 0, calls: 0 });
         } else if let BreakerState::Closed { ramp: present, clean: _ } = self.state

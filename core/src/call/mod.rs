@@ -403,7 +403,7 @@ const fn spends_patience(why: Why) -> bool {
     }
 }
 
-/// Whether nothing that other calls do can make this end earlier.
+/// Whether nothing that other calls do can make this end earlier, but for one that was admitted and then not sent.
 const fn is_certain(why: Why) -> bool {
     match why {
         Why::Open { .. } | Why::Paused { .. } | Why::Rate { .. } => true,

@@ -112,7 +112,7 @@ pub enum Why {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Barred {
-    /// The host refused access (401 or 403) several times in a row.
+    /// The host refused access (401 or 403) several times, and answered nothing in between.
     Denied {
         /// Refusals in a row …
         in_a_row: u8,

@@ -53,15 +53,25 @@ impl<W: Window> Gate<W> {
         } else if quota.spare() <= others {
             // Up: rather a little late than one too many. A division, but not on the way of each request.
             let pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));
-            // An answer that was overtaken, or a word about a shorter window: what is known of this one holds beside it.
-            let is_earlier = self.paced_until > resets_at.plus_ns(RESET_GRAIN_NS);
-            self.pace = if is_earlier { self.pace.max(pace) } else { pace };
-            self.paced_until = self.paced_until.max(resets_at);
+            if self.paced_until > resets_at.plus_ns(RESET_GRAIN_NS) {
+                // An answer that was overtaken, or a word about a shorter window.
+                self.spread_as_well(now, resets_at, pace);
+            } else {
+                (self.paced_until, self.pace) = (self.paced_until.max(resets_at), pace);
+            }
             if !paced {
                 self.space_until(now.plus(self.pace));
             }
         }
         self.note_standing(now);
+    }
+
+    /// Spreads requests until then at this pace, beside what is known already: the later end and the longer pace of both.
+    pub(super) fn spread_as_well(&mut self, now: Instant, until: Instant, pace: Millis) {
+        if now < until {
+            self.pace = if now < self.paced_until { self.pace.max(pace) } else { pace };
+            self.paced_until = self.paced_until.max(until);
+        }
     }
 
     /// Lets a gate that stopped after refusals of access ask again.

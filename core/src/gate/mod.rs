@@ -34,7 +34,10 @@ pub use snapshot::{Downtime, SNAPSHOT_BYTES, Snapshot, SnapshotError};
 use core::time::Duration;
 
 use crate::{
-    breaker::{BreakerConfig, BreakerState, CallWindow, CircuitBreaker, Pass, PeriodWindow, Rejected, Window},
+    breaker::{
+        BreakerConfig, BreakerMode, BreakerState, CallWindow, CircuitBreaker, Counts, Pass, PeriodWindow, Rejected,
+        Window,
+    },
     budget::RetryBudget,
     entropy::Entropy,
     limit::ConcurrencyLimit,
@@ -213,6 +216,20 @@ impl<W: Window> Gate<W> {
         self.refusal(now, attempt)
     }
 
+    /// What the breaker remembers.
+    #[must_use = "a query"]
+    pub fn breaker_counts(&mut self, now: Instant) -> Counts {
+        let now = self.advance(now);
+        self.breaker.counts(now)
+    }
+
+    /// Whether what the breaker remembers is enough to open it: what one that only observes would have done.
+    #[must_use = "a query"]
+    pub fn would_open(&mut self, now: Instant) -> bool {
+        let now = self.advance(now);
+        self.breaker.would_open(now)
+    }
+
     /// Time that passed, and what it brought: leases that ended, calls that are overdue.
     fn advance(&mut self, now: Instant) -> Instant {
         self.seen = self.seen.max(now);
@@ -348,10 +365,12 @@ impl<W> Gate<W> {
         &self.breaker
     }
 
-    /// Whether the breaker lets everything through: closed and past its ramp.
+    /// Whether the breaker lets everything through, closed and past its ramp or forced closed, and access is not refused.
     #[must_use = "a query"]
     pub const fn is_healthy(&self) -> bool {
-        matches!(self.breaker.state(), BreakerState::Closed { ramp: u16::MAX, .. }) && !self.standing.is_denied()
+        matches!(self.breaker.state(), BreakerState::Closed { ramp: u16::MAX, .. })
+            && !matches!(self.breaker.mode(), BreakerMode::ForcedOpen)
+            && !self.standing.is_denied()
     }
 
     /// How many attempts may be in flight now.

@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl<W: Window> Gate<W> {
-    /// Says what came of an attempt. A ticket that was reclaimed, or belongs to another gate, changes nothing.
+    /// Says what came of an attempt. A ticket that was reclaimed, or belongs to a gate with another
+    /// [id](super::GateConfig::id), changes nothing.
     pub fn settle(&mut self, now: Instant, ticket: Ticket, outcome: Outcome, entropy: Entropy) {
         let now = self.seen.max(now);
         if self.leases.turns(now) {

@@ -7,16 +7,19 @@
 //! (a faster rate or a higher limit that was learnt is learnt again). An unknown time off counts as none, so a device that
 //! does not know it waits the whole pause again.
 //!
-//! Layout, little-endian, 64 bytes: version (1), breaker (1: closed, 2: open), trips, denials, limit (2), ramp (2), then
-//! six 8-byte counts of nanoseconds (pause, open time, until the next cell, interval, interval at the last cut, until the
-//! reserve's next retry), four bytes of zero, and a CRC-32 (IEEE 802.3) of all before it.
+//! A breaker that is forced open or closed was forced by somebody, who has to do so again.
+//!
+//! Layout, little-endian, 64 bytes: version (2), breaker (1: closed, 2: open), trips, denials, limit (2), ramp (2), then
+//! five 8-byte counts of nanoseconds (pause, open time, until the next cell, interval, until the reserve's next retry), the
+//! interval at the last cut in 4 bytes of 1,024 ns, two 4-byte counts of milliseconds (until when requests are spread, at which
+//! pace), and a CRC-32 (IEEE 802.3) of all before it.
 
 use core::{fmt, time::Duration};
 
 use super::{Gate, settle::PAUSE_NS_MAX};
 use crate::{
     breaker::{BreakerState, Window},
-    time::{Instant, nanos},
+    time::{Instant, Millis, nanos},
 };
 
 /// How many bytes a snapshot takes.
@@ -79,8 +82,11 @@ impl<W: Window> Gate<W> {
         writer.put(open_ns.to_le_bytes());
         writer.put(until_next_ns.to_le_bytes());
         writer.put(self.limiter.interval_ns().to_le_bytes());
-        writer.put(cut_interval_ns.to_le_bytes());
         writer.put(reserve_ns.saturating_sub(now.signed()).to_le_bytes());
+        // Right to a thousandth, and at most a minute.
+        writer.put(((cut_interval_ns >> CUT_SHIFT) as u32).to_le_bytes());
+        writer.put(Millis::from_ns_up(left_ns(self.paced_until)).to_le_bytes());
+        writer.put(self.pace.to_le_bytes());
         writer.finish()
     }
 
@@ -101,8 +107,10 @@ impl<W: Window> Gate<W> {
         let ramp = u16::from_le_bytes(reader.take());
         let [pause_ns, open_ns] = [(); 2].map(|()| u64::from_le_bytes(reader.take()).saturating_sub(off_ns));
         let until_next_ns = i64::from_le_bytes(reader.take()).saturating_sub(off_ns as i64);
-        let [interval_ns, cut_interval_ns] = [(); 2].map(|()| u64::from_le_bytes(reader.take()));
+        let interval_ns = u64::from_le_bytes(reader.take());
         let reserve_ns = i64::from_le_bytes(reader.take()).saturating_sub(off_ns as i64);
+        let cut_interval_ns = u64::from(u32::from_le_bytes(reader.take())) << CUT_SHIFT;
+        let [paced, pace] = [(); 2].map(|()| Millis::from_le_bytes(reader.take()));
 
         self.standing.set_denied(self.standing.denied().max(denied));
         self.limit.restore(limit);
@@ -113,11 +121,13 @@ impl<W: Window> Gate<W> {
             budget.restore(now, reserve_ns);
         }
         self.breaker.restore(now, (breaker == OPEN).then_some(open_ns), ramp, trips);
-        self.limiter.restore(now, until_next_ns.min(PAUSE_NS_MAX as i64));
+        // Behind a pause, or one request of a slow rate.
+        self.limiter.restore(now, until_next_ns.min(LONGEST_PAUSE_NS.max(self.limiter.interval_ns()) as i64));
         // A pause leaves no burst behind: one that is over, or never was, must not take it a second time.
         if pause_ns > 0 {
-            self.pause(now.plus_ns(pause_ns.min(PAUSE_NS_MAX)));
+            self.pause(now.plus_ns(pause_ns.min(LONGEST_PAUSE_NS)));
         }
+        self.spread_as_well(now, now.plus_ns(paced.ns().saturating_sub(off_ns).min(PAUSE_NS_MAX)), pace);
         self.note_standing(now);
         Ok(())
     }
@@ -172,7 +182,10 @@ fn crc32<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
     })
 }
 
-const VERSION: u8 = 1;
+/// With what jitter adds to it.
+const LONGEST_PAUSE_NS: u64 = PAUSE_NS_MAX + PAUSE_NS_MAX / 8;
+const CUT_SHIFT: u32 = 10;
+const VERSION: u8 = 2;
 const CLOSED: u8 = 1;
 const OPEN: u8 = 2;
 const CHECKED_BYTES: usize = SNAPSHOT_BYTES - 4;

@@ -16,7 +16,7 @@ impl Standing {
         self.0 & !PAUSED == 0
     }
 
-    /// Refusals of access in a row, at most [`DENIED_MAX`].
+    /// Refusals of access without an answer in between, at most [`DENIED_MAX`].
     pub(super) const fn denied(self) -> u8 {
         self.0 & DENIED
     }
@@ -49,7 +49,7 @@ impl Standing {
     }
 }
 
-/// So many refusals of access in a row stop the host: going on would look like an attack.
+/// So many refusals of access without an answer in between stop the host: going on would look like an attack.
 pub(super) const DENIED_MAX: u8 = 3;
 
 const DENIED: u8 = 0b11;
@@ -67,7 +67,9 @@ mod tests {
         let mut standing = Standing::FRESH;
         standing.set_paused(true);
         assert!(standing.is_usual() && standing.is_paused(), "the limiter holds the pause");
-        for (clear, paced, changes) in [(false, false, false), (true, true, false), (true, false, true), (false, true, true)] {
+        for (clear, paced, changes) in
+            [(false, false, false), (true, true, false), (true, false, true), (false, true, true)]
+        {
             standing.note(clear, paced, changes);
             assert!(!standing.is_usual() && standing.is_paused() && standing.denied() == 0);
         }

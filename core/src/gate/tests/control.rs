@@ -113,7 +113,10 @@ fn tickets_settle_as_before_under_another_lease() {
         let ticket = go(&mut gate, START, Try::First);
         reconfigure(&mut gate, START, lease(after_s));
         for late in [before_s * 1_000_000_000 / 3 - 1, before_s * 1_000_000_000 - 1].map(|ns| START.plus_ns(ns)) {
-            assert!(matches!(gate.poll(late, Try::First), Admission::Full { .. }), "{before_s} s to {after_s} s, {late:?}");
+            assert!(
+                matches!(gate.poll(late, Try::First), Admission::Full { .. }),
+                "{before_s} s to {after_s} s, {late:?}"
+            );
         }
         gate.settle(START.plus_ns(before_s * 1_000_000_000 - 1), ticket, Outcome::Success, ENTROPY);
         assert_eq!(gate.in_flight(), 0, "from {before_s} s to {after_s} s: the place is kept until the lease ends");
@@ -169,7 +172,10 @@ fn however_the_lease_changes_each_ticket_is_settled_or_reclaimed_once_and_not_ea
             while out.len() > usize::from(gate.in_flight()) {
                 let (ticket, promised_ms) = out.remove(0);
                 let age_ms = now.since_ns(ticket.started()) / 1_000_000;
-                assert!(age_ms >= promised_ms, "seed {seed}, step {step}: reclaimed after {age_ms} of {promised_ms} ms");
+                assert!(
+                    age_ms >= promised_ms,
+                    "seed {seed}, step {step}: reclaimed after {age_ms} of {promised_ms} ms"
+                );
                 lost.push(ticket);
             }
             let pick = |length: usize| entropy.derive(3).up_to(length as u64 - 1) as usize;
@@ -194,6 +200,22 @@ fn however_the_lease_changes_each_ticket_is_settled_or_reclaimed_once_and_not_ea
         let _: Instant = gate.advance(now.saturating_add(Duration::from_secs(70)));
         assert_eq!(gate.in_flight(), 0, "seed {seed}: seven thirds of the longest lease later");
     }
+}
+
+#[test]
+fn forced_open_is_not_healthy_and_one_that_only_observes_says_what_it_would_do() {
+    let mut gate = gate(PLAIN);
+    gate.set_breaker_mode(BreakerMode::ForcedOpen);
+    assert!(!gate.is_healthy());
+    gate.set_breaker_mode(BreakerMode::ObserveOnly);
+    assert!(gate.is_healthy());
+    for failures in 1..=4 {
+        call(&mut gate, START, Outcome::Failure);
+        let counts = gate.breaker_counts(START);
+        assert_eq!((counts.calls, counts.failed, counts.slow), (failures, failures, 0));
+        assert_eq!(gate.would_open(START), failures >= 4);
+    }
+    let _still_admitted = go(&mut gate, START, Try::First);
 }
 
 #[test]

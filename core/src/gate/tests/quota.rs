@@ -154,6 +154,22 @@ fn a_word_is_about_a_later_reset_where_it_is_more_than_a_second_later() {
 }
 
 #[test]
+fn an_answer_that_was_overtaken_or_is_about_a_shorter_window_lifts_no_pace() {
+    let admitted = |earlier: Quota, until_s: u64| {
+        let mut gate = gate(PLAIN);
+        gate.observe_quota(START, Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(60) });
+        gate.observe_quota(START, earlier);
+        let instants = (0..until_s).flat_map(|at| [secs(at); 90]);
+        instants.filter(|now| matches!(gate.poll(*now, Try::First), Admission::Go(_))).count()
+    };
+    let word = |remaining, secs| Quota { remaining, limit: Some(100), resets_in: Duration::from_secs(secs) };
+    for earlier in [word(1, 1), word(4, 30), word(50, 1)] {
+        assert_eq!(admitted(earlier, 59), 3, "{earlier:?}: one each 15 s");
+    }
+    assert_eq!(admitted(word(1, 30), 59), 2, "at 15 s, and 30 s later: the longer pace of both");
+}
+
+#[test]
 fn little_left_of_the_next_window_is_spread_from_its_beginning() {
     let mut gate = gate(PLAIN);
     let little = Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) };

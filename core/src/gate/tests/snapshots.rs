@@ -118,6 +118,85 @@ fn a_restart_keeps_the_ramp_and_the_refusals_of_access() {
 }
 
 #[test]
+fn a_restart_keeps_the_pace_of_a_quota() {
+    for (downtime, left_s, expected) in [
+        (Downtime::Unknown, 2_700, 2),
+        (Downtime::AtLeast(Duration::from_secs(700)), 2_000, 2),
+        (Downtime::AtLeast(Duration::from_secs(2_700)), 0, 0),
+    ] {
+        let mut gate = gate(PLAIN);
+        gate.observe_quota(START, Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(3_600) });
+        let _first = go(&mut gate, secs(900), Try::First);
+        let mut restarted = restarted(&mut gate, secs(900), PLAIN, downtime);
+        // One each 15 minutes, and whatever there is once the quota is whole again.
+        let instants: Vec<Instant> = (0..=left_s / 50).flat_map(|step| [after_boot(step * 50); 100]).collect();
+        let paced = instants.iter().filter(|now| **now < after_boot(left_s));
+        let went = paced.filter(|now| matches!(restarted.poll(**now, Try::First), Admission::Go(_))).count();
+        assert_eq!(went, expected, "{downtime:?}");
+        assert!((0..50).all(|_| matches!(restarted.poll(after_boot(left_s), Try::First), Admission::Go(_))));
+    }
+}
+
+#[test]
+fn restoring_lifts_no_pace_and_adds_none_that_is_over() {
+    let quota = |secs| Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(secs) };
+    let [mut short, mut long] = [40, 400].map(|secs| {
+        let mut gate = gate(PLAIN);
+        gate.observe_quota(START, quota(secs));
+        gate
+    });
+    let [saved_short, saved_long] = [&mut short, &mut long].map(|gate| gate.snapshot(START));
+    for (gate, saved) in [(&mut short, saved_long), (&mut long, saved_short)] {
+        gate.restore(START, &saved, Downtime::Unknown).expect("just saved");
+        let went = (1..400).filter(|at| matches!(gate.poll(secs(*at), Try::First), Admission::Go(_))).count();
+        assert_eq!(went, 3, "one each 100 s");
+    }
+}
+
+#[test]
+fn a_restart_forgets_neither_a_slow_rate_nor_what_jitter_added_to_a_pause() {
+    let week = Duration::from_secs(7 * 86_400);
+    let weekly = RateControl::Fixed(RateConfig { rate: Rate { count: 1, period: week }, burst: 1 });
+    let weekly = GateConfig { rate: weekly, ..PLAIN };
+    let mut slow = gate(weekly);
+    call(&mut slow, START, Outcome::Success);
+    let refused = restarted(&mut slow, START, weekly, Downtime::Unknown).poll(BOOT, Try::First);
+    let next = BOOT.saturating_add(week);
+    assert!(matches!(refused, Admission::Wait { until, .. } if until == next), "{refused:?}");
+
+    let mut paused = gate(PLAIN);
+    let day = Some(Duration::from_secs(86_400));
+    let ticket = go(&mut paused, START, Try::First);
+    paused.settle(START, ticket, Outcome::Throttled { retry_after: day }, Entropy::new(u32::MAX));
+    let left = paused.paused_until().saturating_since(START);
+    assert!(left > Duration::from_secs(86_400));
+    let restarted = restarted(&mut paused, START, PLAIN, Downtime::Unknown);
+    assert_eq!(restarted.paused_until(), BOOT.saturating_add(left));
+}
+
+#[test]
+fn restoring_sends_no_probe_beside_those_that_are_out_nor_into_a_ramp_that_is_full() {
+    let mut half_open = gate(PLAIN);
+    trip(&mut half_open, START);
+    let almost = Instant::from_nanos(secs(10).as_nanos() - 1);
+    let open = half_open.snapshot(almost);
+    let _probe = go(&mut half_open, secs(10), Try::First);
+    let probing = half_open.snapshot(secs(10));
+    half_open.restore(secs(11), &open, Downtime::Unknown).expect("just saved");
+    let refused = half_open.poll(secs(12), Try::First);
+    assert!(matches!(refused, Admission::Wait { until, .. } if until == secs(40)), "{refused:?}");
+
+    let ramped = GateConfig { breaker: BreakerConfig { after_closing: AfterClosing::Ramp, ..PLAIN.breaker }, ..PLAIN };
+    let mut ramping = gate(ramped);
+    trip(&mut ramping, START);
+    call(&mut ramping, secs(10), Outcome::Success);
+    let _out = [(); 2].map(|()| go(&mut ramping, secs(10), Try::First));
+    ramping.restore(secs(10), &probing, Downtime::Unknown).expect("just saved");
+    let refused = ramping.poll(secs(10), Try::First);
+    assert!(matches!(refused, Admission::Full { why: Why::Ramp { in_flight: 2, ramp: 1 }, .. }), "{refused:?}");
+}
+
+#[test]
 fn a_restart_costs_neither_a_burst_nor_a_reserve_that_was_there() {
     let rate = RateControl::Fixed(RateConfig { rate: Rate::per_second(1), burst: 5 });
     let budget = BUDGET.map(|budget| RetryBudgetConfig { reserve: 3, ..budget });
@@ -164,7 +243,7 @@ fn bytes_that_were_never_written_or_torn_are_told_from_a_snapshot() {
         assert_eq!(gate.restore(START, &erased, Downtime::Unknown), Err(SnapshotError::Checksum));
     }
     let mut newer = saved;
-    newer[0] = 2;
+    newer[0] = 3;
     let newer = sealed_with_checksum(newer);
     assert_eq!(gate.restore(START, &newer, Downtime::Unknown), Err(SnapshotError::Version));
     let said = [SnapshotError::Version, SnapshotError::Checksum].map(|error| std::format!("{error}"));
@@ -178,11 +257,14 @@ fn forged(seed: u64) -> Snapshot {
         *byte = Entropy::mix(seed, index as u64, 5).up_to(255) as u8;
     }
     // Fields of eight bytes from the ninth on: keep some of them small, so that not everything is the longest possible.
-    for field in 1..7 {
+    for field in 1..6 {
         let small = Entropy::mix(seed, field, 6).up_to(8) as usize;
         bytes[8 * field as usize + small..8 * field as usize + 8].fill(0);
     }
-    (bytes[0], bytes[1]) = (1, Entropy::mix(seed, 0, 7).up_to(3) as u8);
+    if Entropy::mix(seed, 1, 7).up_to(1) == 0 {
+        bytes[52..].fill(0);
+    }
+    (bytes[0], bytes[1]) = (2, Entropy::mix(seed, 0, 7).up_to(3) as u8);
     (bytes[3], bytes[5]) = (bytes[3] % 5, bytes[5] % 2);
     sealed_with_checksum(bytes)
 }
@@ -247,14 +329,14 @@ fn whatever_the_bytes_say_a_loaded_gate_admits_no_more_than_a_fresh_one() {
 }
 
 #[test]
-fn whatever_the_bytes_say_a_loaded_gate_admits_again_within_a_day_and_a_lease() {
+fn whatever_the_bytes_say_a_loaded_gate_admits_again_within_a_day_and_what_jitter_adds() {
     for seed in 0..3_000 {
         let mut gate = gate(forged_config(seed));
         gate.restore(BOOT, &forged(seed), Downtime::Unknown).expect("forged with care");
         gate.readmit();
-        let day = BOOT.saturating_add(Duration::from_secs(86_400));
-        let answer = gate.poll(day, Try::First);
-        assert!(matches!(answer, Admission::Go(_)), "seed {seed}: {answer:?} a day later");
+        let later = BOOT.saturating_add(Duration::from_secs(86_400 * 9 / 8));
+        let answer = gate.poll(later, Try::First);
+        assert!(matches!(answer, Admission::Go(_)), "seed {seed}: {answer:?} a day and an eighth later");
     }
 }
 
