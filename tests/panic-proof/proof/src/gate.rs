@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use tidegate_core::{
     Admission, Entropy, Gate, GateConfig, GateError, Gatekeeper, Instant, Outcome, Quota, Ticket, Try,
-    breaker::{BreakerMode, CallWindow, CircuitBreaker, PeriodWindow},
+    breaker::{BreakerMode, CallWindow, CircuitBreaker, Counts, PeriodWindow},
     gate::{Control, Downtime, Snapshot, SnapshotError},
 };
 
@@ -83,6 +83,16 @@ pub fn proven_gate_control_period(gate: &mut Period, now: Instant, until: Instan
     Gate::observe_quota(gate, now, quota);
     Gate::readmit(gate);
     Gate::set_breaker_mode(gate, mode);
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_gate_observed(gate: &mut Calls, now: Instant) -> (Counts, bool) {
+    (Gate::breaker_counts(gate, now), Gate::would_open(gate, now))
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_gate_observed_period(gate: &mut Period, now: Instant) -> (Counts, bool) {
+    (Gate::breaker_counts(gate, now), Gate::would_open(gate, now))
 }
 
 #[unsafe(no_mangle)]
