@@ -6,12 +6,12 @@ use ureq_proto::http::uri::Authority;
 use ureq_proto::http::{Uri, header};
 
 use super::redirect::default_port;
-use super::settings::Header;
+use super::told::Told;
 use crate::transport::Body;
 
 /// Writes a `GET` for `uri` behind what is in `into`. A user in the URL is told as `Authorization`, unless that is among the
 /// headers.
-pub(super) fn write(into: &mut Body, uri: &Uri, headers: &[&Header]) {
+pub(super) fn write(into: &mut Body, uri: &Uri, told: &Told<'_>) {
     let target = uri.path_and_query().map_or("/", |it| it.as_str());
     // A query alone needs the path that nobody wrote (RFC 9112 §3.2.1).
     let slash = if target.starts_with('/') { "" } else { "/" };
@@ -21,11 +21,11 @@ pub(super) fn write(into: &mut Body, uri: &Uri, headers: &[&Header]) {
     }
     push(into, ["\r\n"]);
     if let Some(login) = uri.authority().and_then(login)
-        && headers.iter().all(|(name, _)| *name != header::AUTHORIZATION)
+        && told.iter().all(|(name, _)| *name != header::AUTHORIZATION)
     {
         push(into, ["authorization: Basic ", &login, "\r\n"]);
     }
-    for (name, value) in headers {
+    for (name, value) in told.iter() {
         push(into, [name.as_str(), ": "]);
         into.push(value.as_bytes());
         push(into, ["\r\n"]);
@@ -48,13 +48,17 @@ fn login(authority: &Authority) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use ureq_proto::http::HeaderValue;
 
+    use super::super::settings::Header;
     use super::*;
 
-    fn written(uri: &'static str, headers: &[&Header]) -> String {
+    fn written(uri: &'static str, headers: &[Header]) -> String {
         let mut head = Body::default();
-        write(&mut head, &Uri::from_static(uri), headers);
+        let told = Told { all: headers, own: &[], of_host: Vec::new(), is_chosen: true };
+        write(&mut head, &Uri::from_static(uri), &told);
         String::from_utf8(head.to_vec()).expect("text")
     }
 
@@ -79,8 +83,8 @@ mod tests {
         let start = "GET / HTTP/1.1\r\nhost: a.test\r\n";
         for (uri, login) in [("http://anna:s3cret@a.test/", "YW5uYTpzM2NyZXQ="), ("http://anna@a.test/", "YW5uYTo=")] {
             let expected = format!("{start}authorization: Basic {login}\r\naccept: */*\r\n\r\n");
-            assert_eq!(written(uri, &[&other]), expected);
-            assert_eq!(written(uri, &[&own]), format!("{start}authorization: Bearer t0ken\r\n\r\n"));
+            assert_eq!(written(uri, slice::from_ref(&other)), expected);
+            assert_eq!(written(uri, slice::from_ref(&own)), format!("{start}authorization: Bearer t0ken\r\n\r\n"));
         }
     }
 }

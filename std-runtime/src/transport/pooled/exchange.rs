@@ -12,6 +12,7 @@ use super::idle::{Idle, Peer};
 use super::receive::{Head, ask};
 use super::redirect::{same_origin, target};
 use super::settings::{self, Header};
+use super::told::{Told, lacks};
 use crate::config::HostPattern;
 use crate::template::host::is_openstreetmap;
 use crate::transport::body::BodyPool;
@@ -58,11 +59,12 @@ impl Exchange {
             if self.spare_openstreetmap && uri.host().is_some_and(is_openstreetmap) {
                 return Err(TransportError::UsagePolicy);
             }
-            let may_know = redirects == 0 || same_origin(&first, &uri);
-            let headers = if may_know { self.headers(&uri, &own) } else { self.harmless_headers(&uri) };
+            let is_chosen = redirects == 0 || same_origin(&first, &uri);
+            let of_host = self.headers_of_host(&uri);
+            let told = Told { all: &self.headers, own: &own, of_host, is_chosen };
             let peer = Peer::of(&uri).ok_or(RequestError::Url)?;
             let (mut connection, connect) = self.connection(&uri, &peer, asked_at).await?;
-            let head = ask(&mut connection, &uri, &headers, &self.bodies).await?;
+            let head = ask(&mut connection, &uri, &told, &self.bodies).await?;
             let next = match self.max_redirects {
                 0 => None,
                 _ => target(&uri, head.response.status(), head.response.headers())?,
@@ -117,25 +119,6 @@ impl Exchange {
         Ok(body)
     }
 
-    /// All that is to be told. Of those with the same name, a header of this request goes before one of all requests, and
-    /// one of this host before both.
-    fn headers<'a>(&'a self, uri: &Uri, own: &'a [Header]) -> Vec<&'a Header> {
-        self.with_those_of_host(uri, self.headers.iter().filter(|header| lacks(own, header)).chain(own))
-    }
-
-    /// What may be told to a host that nobody chose: who asks, and what for. Keys, and whatever else was added, stay behind,
-    /// but for what is for this very host: somebody named it.
-    fn harmless_headers(&self, uri: &Uri) -> Vec<&Header> {
-        let harmless = [header::ACCEPT, header::ACCEPT_ENCODING, header::USER_AGENT];
-        self.with_those_of_host(uri, self.headers.iter().filter(|(name, _)| harmless.contains(name)))
-    }
-
-    fn with_those_of_host<'a>(&'a self, uri: &Uri, others: impl Iterator<Item = &'a Header>) -> Vec<&'a Header> {
-        let of_host = self.headers_of_host(uri);
-        let others = others.filter(|header| lacks(of_host.iter().copied(), header));
-        others.chain(of_host.iter().copied()).collect()
-    }
-
     /// What is for the host that is asked now, whether it was chosen or a redirect leads there; the later rule counts.
     fn headers_of_host(&self, uri: &Uri) -> Vec<&Header> {
         let host = uri.host().unwrap_or_default();
@@ -146,11 +129,6 @@ impl Exchange {
         }
         headers
     }
-}
-
-/// Whether none of `headers` has the name of this one.
-fn lacks<'a>(headers: impl IntoIterator<Item = &'a Header>, (name, _): &Header) -> bool {
-    headers.into_iter().all(|(other, _)| other != name)
 }
 
 /// The headers that matter, in their own small form.

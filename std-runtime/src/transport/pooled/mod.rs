@@ -31,6 +31,7 @@ mod redirect;
 mod resolve;
 mod settings;
 mod socks;
+mod told;
 mod tunnel;
 mod wire;
 

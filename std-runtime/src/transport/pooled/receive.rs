@@ -10,7 +10,8 @@ use super::ask;
 use super::chunks::{Chunks, Malformed, Part};
 use super::connection::Connection;
 use super::framing::{Framing, keeps_alive};
-use super::settings::{HEAD_BYTES_MAX, HEADERS_MAX, Header};
+use super::settings::{HEAD_BYTES_MAX, HEADERS_MAX};
+use super::told::Told;
 use crate::transport::body::BodyPool;
 use crate::transport::{Body, Phase, TransportError};
 
@@ -26,11 +27,11 @@ pub(super) struct Head {
 pub(super) async fn ask(
     connection: &mut Connection,
     uri: &Uri,
-    headers: &[&Header],
+    told: &Told<'_>,
     bodies: &BodyPool,
 ) -> Result<Head, TransportError> {
     let mut received = bodies.take();
-    ask::write(&mut received, uri, headers);
+    ask::write(&mut received, uri, told);
     connection.send(&received).await?;
     received.skip(received.len());
     let mut taken = 0;
