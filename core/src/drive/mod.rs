@@ -23,7 +23,7 @@ mod race;
 
 pub use permit::{Permit, Returns};
 
-use core::{future::Future, pin::pin, task::Waker};
+use core::{cell::RefCell, future::Future, pin::pin, task::Waker};
 
 use crate::{
     call::{Call, End, Next, Step},
@@ -72,6 +72,15 @@ impl<L: Lock> Lock for &L {
 
     fn with<R>(&self, f: impl FnOnce(&mut Self::Inside) -> R) -> R {
         (**self).with(f)
+    }
+}
+
+/// A lock where there is one thread. It panics if it is taken from within, against the contract; a mutex would hang.
+impl<T> Lock for RefCell<T> {
+    type Inside = T;
+
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.borrow_mut())
     }
 }
 

@@ -8,7 +8,7 @@ use core::cell::{Cell, RefCell};
 use tidegate_core::{
     Call, End, Entropy, Gate, Instant, LatencyBuckets, LatencyConfig, Next, Outcome, Quantile, Traced,
     breaker::BreakerState,
-    drive::{Clock as _, Driver, Lock, Turnstile},
+    drive::{Clock as _, Driver, Turnstile},
     embassy::EmbassyClock,
     http,
     tile::{LogKey, TileId},
@@ -30,7 +30,7 @@ pub type Recorded = Traced<Gate, 1>;
 /// `await`.
 pub struct Fetcher<T> {
     transport: T,
-    shared: Alone<Turnstile<Recorded, CALLS>>,
+    shared: RefCell<Turnstile<Recorded, CALLS>>,
     trip: RefCell<Trip<LATER>>,
     attempts: RefCell<Attempts>,
     latencies: RefCell<LatencyBuckets<LATENCY_CELLS>>,
@@ -58,17 +58,6 @@ impl Ended {
     /// Whether the trip is over.
     pub fn is_last(self) -> bool {
         self == Self::Last
-    }
-}
-
-/// A lock for tasks of one executor: none of them can come while another one is inside.
-struct Alone<I>(RefCell<I>);
-
-impl<I> Lock for Alone<I> {
-    type Inside = I;
-
-    fn with<R>(&self, f: impl FnOnce(&mut I) -> R) -> R {
-        f(&mut self.0.borrow_mut())
     }
 }
 
@@ -108,7 +97,7 @@ impl<T: Transport> Fetcher<T> {
         }
         Self {
             transport,
-            shared: Alone(RefCell::new(Turnstile::new(Recorded::new(gate)))),
+            shared: RefCell::new(Turnstile::new(Recorded::new(gate))),
             trip: RefCell::new(trip),
             attempts: RefCell::default(),
             latencies: RefCell::new(
@@ -224,9 +213,9 @@ impl<T: Transport> Fetcher<T> {
     }
 
     /// Keeps what the gate has learnt that a reset must not make it forget, and tells the log where the breaker stands.
-    fn remember(&self, driver: &Driver<'_, EmbassyClock, Alone<Turnstile<Recorded, CALLS>>>) {
+    fn remember(&self, driver: &Driver<'_, EmbassyClock, RefCell<Turnstile<Recorded, CALLS>>>) {
         let now = EmbassyClock.now();
-        let state = self.shared.with(|turnstile| turnstile.gate().gate().breaker().state());
+        let state = self.shared.borrow().gate().gate().breaker().state();
         let (breaker, open_until) = match state {
             BreakerState::Closed { .. } => (Breaker::Closed, Instant::ORIGIN),
             BreakerState::HalfOpen { .. } => (Breaker::HalfOpen, Instant::ORIGIN),
@@ -235,7 +224,7 @@ impl<T: Transport> Fetcher<T> {
         if self.breaker_was.replace(breaker) != breaker {
             defmt::info!("breaker: {}", state);
         }
-        let paused_until = self.shared.with(|turnstile| turnstile.gate().gate().paused_until());
+        let paused_until = self.shared.borrow().gate().gate().paused_until();
         let mut memory = self.memory.borrow_mut();
         if memory.lacks(now, paused_until.max(open_until)) {
             let snapshot = driver.control(|traced| traced.change(now, |gate| gate.snapshot(now)));
@@ -261,7 +250,7 @@ impl<T: Transport> Fetcher<T> {
             p50_ms: ms(Quantile::P50),
             p95_ms: ms(Quantile::P95),
             saved: self.memory.borrow().saved(),
-            decisions: self.shared.with(|turnstile| turnstile.gate().hash()),
+            decisions: self.shared.borrow().gate().hash(),
         }
     }
 

@@ -20,7 +20,7 @@ use static_cell::ConstStaticCell;
 use tidegate_core::{
     Call, Entropy, Gate, Instant, Quantile, Quota, TileId, Traced,
     breaker::BreakerMode,
-    drive::{Clock, Driver, Lock, Turnstile},
+    drive::{Clock, Driver, Turnstile},
     gate::{Control, Downtime},
     http::{self, QuotaReader},
     tile::LogKey,
@@ -29,8 +29,8 @@ use tidegate_core::{
 
 type Recorded = Traced<Gate, 1>;
 
-static STATE: ConstStaticCell<(Alone, Recent)> =
-    ConstStaticCell::new((Alone(RefCell::new(Turnstile::new(Recorded::new(GATE)))), LATENCIES));
+static STATE: ConstStaticCell<(RefCell<Turnstile<Recorded, 8>>, Recent)> =
+    ConstStaticCell::new((RefCell::new(Turnstile::new(Recorded::new(GATE))), LATENCIES));
 
 #[board::entry]
 fn main() -> ! {
@@ -88,15 +88,5 @@ impl Clock for Ticks {
     fn sleep_until(&self, at: Instant) -> Ready<()> {
         hidden(at);
         ready(())
-    }
-}
-
-struct Alone(RefCell<Turnstile<Recorded, 8>>);
-
-impl Lock for Alone {
-    type Inside = Turnstile<Recorded, 8>;
-
-    fn with<R>(&self, f: impl FnOnce(&mut Self::Inside) -> R) -> R {
-        f(&mut self.0.borrow_mut())
     }
 }

@@ -11,26 +11,12 @@ use board::host;
 use conformance_world::{Alarms, PLACES, TASKS, Tally, World, gate_config};
 use semihosting::println;
 use static_cell::ConstStaticCell;
-use tidegate_core::{
-    Gate, Traced,
-    drive::{Lock, Turnstile},
-};
+use tidegate_core::{Gate, Traced, drive::Turnstile};
 
 /// More decisions than are taken at one instant.
 type Recorded = Traced<Gate, 24>;
 
-type Shared = World<Alone<Alarms>, Alone<Turnstile<Recorded, PLACES>>>;
-
-/// A lock for tasks of one executor, none of which can come while another one is inside.
-struct Alone<T>(RefCell<T>);
-
-impl<T> Lock for Alone<T> {
-    type Inside = T;
-
-    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        f(&mut self.0.borrow_mut())
-    }
-}
+type Shared = World<RefCell<Alarms>, RefCell<Turnstile<Recorded, PLACES>>>;
 
 /// What the tasks that have ended counted, and how many there were.
 struct Ended {
@@ -64,9 +50,7 @@ fn main() -> ! {
 
 const fn fresh() -> Shared {
     match Gate::new(gate_config()) {
-        Ok(gate) => {
-            World::new(Alone(RefCell::new(Alarms::new())), Alone(RefCell::new(Turnstile::new(Traced::new(gate)))))
-        }
+        Ok(gate) => World::new(RefCell::new(Alarms::new()), RefCell::new(Turnstile::new(Traced::new(gate)))),
         Err(_) => panic!("rejected by the compiler"),
     }
 }
