@@ -19,9 +19,7 @@
 //! 3. [`Step::Wait`]: sleep until `until`, or less if something else of this gate is settled meanwhile; poll again.
 //!    [`Step::Full`]: the same, but it is a settle that will end it; `until` is the latest.
 //! 4. [`Step::Attempt`]: make the attempt, at most until [`Call::attempt_deadline`]. What it is to be called then is an
-//!    [`Outcome`]; [`http::outcome`] knows for HTTP. One that is not over by then is cut off: it is a [`Outcome::Timeout`], unless it
-//!    was the call's own deadline that came first. Then the server is not to blame: [`Call::end`] it with
-//!    [`End::OutOfTime`] and settle [`Outcome::Cancelled`].
+//!    [`Outcome`]; [`http::outcome`] knows for HTTP. One that is not over by then is cut off: what that is, [`Call::cut_off`] says.
 //!    If the answer tells what is left of a quota ([`http::QuotaReader`]), hand that to [`Gate::observe_quota`] first.
 //! 5. [`Call::settle`] the ticket with that outcome, and poll whoever waits: its `Wait` may have become shorter. An attempt that
 //!    is given up halfway is settled as [`Outcome::Cancelled`], one that was never sent as [`Outcome::Unsent`]. The entropy is a

@@ -276,6 +276,17 @@ impl<'p> Call<'p> {
         self.ended.get_or_insert(end);
     }
 
+    /// What an attempt is that was cut off at `until`, its [`Call::attempt_deadline`]: a timeout, unless it was the call's own
+    /// deadline that came. Then the server is not to blame: the call is over, and the attempt is cancelled.
+    #[must_use = "settle the attempt's ticket with it"]
+    pub fn cut_off(&mut self, until: Instant) -> Outcome {
+        if until < self.deadline {
+            return Outcome::Timeout;
+        }
+        self.end(End::OutOfTime { resume_at: until });
+        Outcome::Cancelled
+    }
+
     /// Attempts made so far.
     pub const fn attempts(&self) -> u8 {
         self.attempts

@@ -214,10 +214,9 @@ where
         };
         match ended {
             Some((outcome, value)) => (permit.settle(call, outcome, entropy()), Some(value)),
-            None if until < call.deadline() => (permit.settle(call, Outcome::Timeout, entropy()), None),
             None => {
-                call.end(End::OutOfTime { resume_at: until });
-                (permit.settle(call, Outcome::Cancelled, entropy()), None)
+                let outcome = call.cut_off(until);
+                (permit.settle(call, outcome, entropy()), None)
             }
         }
     }

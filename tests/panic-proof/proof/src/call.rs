@@ -47,6 +47,11 @@ pub fn proven_call_end(call: &mut Call<'_>, end: End) {
 }
 
 #[unsafe(no_mangle)]
+pub fn proven_call_cut_off(call: &mut Call<'_>, until: Instant) -> Outcome {
+    Call::cut_off(call, until)
+}
+
+#[unsafe(no_mangle)]
 pub fn proven_call_look(call: &Call<'_>, gate: &Gate, started: Instant) -> (u8, Instant, Instant) {
     (Call::attempts(call), Call::deadline(call), Call::attempt_deadline(call, gate, started))
 }
