@@ -31,8 +31,10 @@
 //! [`Call::poll`] and the others with [`Call::poll_behind`], which only looks; a retry backs off outside the queue and enters at
 //! its tail, and one that finds the budget empty at the head ([`Why::Budget`]) steps aside likewise until `until`, so that first
 //! attempts, which earn what it lacks, do not wait behind it. That is fair, wakes one waiter per place, and needs one timer for
-//! the gate beside each call's own deadline. The module [`drive`] is this loop for everything async: a runtime supplies a clock
-//! and a lock.
+//! the gate beside each call's own deadline.
+//!
+//! Nobody has to write that queue. [`drive::Driver`] is the whole loop for everything async: a runtime supplies a clock and a
+//! lock. Where nothing is async, each call has a [`drive::Turn`], which is polled in place of the call and keeps to the queue.
 //!
 //! Beside the loop:
 //! - An `until` of [`Instant::MAX`] means that time alone does not help: park until something is settled or changed.
@@ -93,7 +95,7 @@
 //! | [`latency`] | nothing: it remembers latencies in fixed cells |
 //! | [`gate`] | whether an attempt goes now: all of these together, all or nothing |
 //! | [`call`] | what one logical request does next, over several attempts |
-//! | [`drive`] | the run loop for async runtimes |
+//! | [`drive`] | whose turn it is: the run loop for async runtimes, and the queue for loops that poll |
 //! | [`hosts`] | which hosts keep a gate, where places are few |
 //! | [`http`] | what statuses and headers mean |
 //! | [`trace`] | nothing: it records what a gate was asked and answered, and replays it |

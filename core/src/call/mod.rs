@@ -312,7 +312,8 @@ impl<'p> Call<'p> {
         if self.attempts == 0 { Try::First } else { Try::Again }
     }
 
-    fn before_asking(&mut self, now: Instant) -> Option<Step> {
+    /// What there is to say without a gate: that it is over, or backs off.
+    pub(crate) fn before_asking(&mut self, now: Instant) -> Option<Step> {
         if let Some(end) = self.ended {
             return Some(Step::Done(end));
         }
@@ -401,7 +402,7 @@ impl<'p> Call<'p> {
         Next::Done(*self.ended.get_or_insert(end))
     }
 
-    fn done(&mut self, end: End) -> Step {
+    pub(crate) fn done(&mut self, end: End) -> Step {
         Step::Done(*self.ended.get_or_insert(end))
     }
 }

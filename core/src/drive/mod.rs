@@ -4,7 +4,10 @@
 //! [`Turnstile`], which is a gate with its queue. [`Driver::run`] does the rest: queue, permits, timers, attempt timeouts,
 //! backoff, cancellation. Nothing here allocates, and there is one timer per call.
 //!
-//! **When it harms**: a runtime without async (a superloop, an interrupt) is better served by [`Call::poll`] directly.
+//! Where nothing is async (a superloop, threads that block), a [`Turn`] per call is polled instead of awaited: the same queue
+//! and the same rules, and the time comes as an argument.
+//!
+//! **When it harms**: where there is never more than one call, the queue is in the way: [`Call::poll`] it directly.
 //!
 //! Three rules make it right, each broken by the obvious alternative:
 //! 1. The gate is asked and the waker registered under one hold of the lock; otherwise a settle in between is missed.
@@ -20,10 +23,18 @@
 mod permit;
 mod queue;
 mod race;
+mod seat;
+mod turn;
 
 pub use permit::{Permit, Returns};
+pub use turn::Turn;
 
-use core::{cell::RefCell, future::Future, pin::pin, task::Waker};
+use core::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Poll, Waker},
+};
 
 use crate::{
     call::{Call, End, Next, Step},
@@ -35,6 +46,7 @@ use crate::{
 };
 use queue::{Place, Queue};
 use race::{first, until_polled_again};
+use seat::Seat;
 
 /// Knows the time and sleeps.
 pub trait Clock {
@@ -109,33 +121,52 @@ impl<G: Gatekeeper, const N: usize> Turnstile<G, N> {
         (result, self.queue.wake_head())
     }
 
-    /// Polls a call for whoever stands at `place`, under the same hold of the lock that registers its waker.
-    fn ask(&mut self, now: Instant, place: Place, call: &mut Call<'_>, waker: &Waker) -> (Asked, Option<Waker>) {
-        let outdated = self.queue.register(place, waker);
+    /// Polls a call for whoever stands at `place`.
+    fn ask(&mut self, now: Instant, place: Place, call: &mut Call<'_>) -> Asked {
         let is_head = self.queue.is_head(place);
         let step = if is_head { call.poll(now, &mut self.gate) } else { call.poll_behind(now, &mut self.gate) };
-        let asked = match step {
+        match step {
             Step::Attempt(ticket) => Asked::Go(ticket),
             Step::Done(end) => Asked::Ended(end),
-            Step::Wait { until, why: Why::Backoff { .. } } => Asked::StepAside { until },
-            Step::Wait { until, why: Why::Budget { .. } } if is_head => Asked::StepAside { until },
-            Step::Wait { until, why: _ } | Step::Full { until, why: _ } => Asked::Stay { until },
-        };
-        (asked, outdated)
+            Step::Wait { until, why: why @ Why::Backoff { .. } } => Asked::StepAside { until, why },
+            Step::Wait { until, why: why @ Why::Budget { .. } } if is_head => Asked::StepAside { until, why },
+            Step::Wait { until, why } => Asked::Wait { until, why },
+            Step::Full { until, why } => Asked::Full { until, why },
+        }
+    }
+
+    /// Settles an attempt, and says whom to wake outside the lock.
+    fn settle(
+        &mut self,
+        now: Instant,
+        call: &mut Call<'_>,
+        ticket: Ticket,
+        outcome: Outcome,
+        entropy: Entropy,
+    ) -> (Next, Option<Waker>) {
+        let next = call.settle(now, &mut self.gate, ticket, outcome, entropy);
+        (next, self.queue.wake_head())
     }
 }
 
-/// What follows for whoever stands in the queue.
+/// What follows for whoever stands in the queue: a [`Step`], and whether to keep the place.
 enum Asked {
     Go(Ticket),
     Ended(End),
     /// Keep the place and ask again when woken, at `until` at the latest.
-    Stay {
+    Wait {
         until: Instant,
+        why: Why,
+    },
+    /// The same, where as many as may be are in flight.
+    Full {
+        until: Instant,
+        why: Why,
     },
     /// What is in the way is this call's own affair: leave the place to others until then.
     StepAside {
         until: Instant,
+        why: Why,
     },
 }
 
@@ -230,16 +261,17 @@ where
             self.clock.sleep_until(until).await;
         }
         loop {
-            let Some(seat) = Seat::take(*self) else {
+            let Some(seat) = Seat::take(self.shared) else {
                 call.end(End::QueueFull);
                 return Err(End::QueueFull);
             };
             let until = loop {
-                match seat.ask(call).await {
+                let ask = poll_fn(|context| Poll::Ready(seat.ask(|| self.clock.now(), call, context.waker())));
+                match ask.await {
                     Asked::Go(ticket) => return Ok(Permit::new(*self, ticket)),
                     Asked::Ended(end) => return Err(end),
-                    Asked::StepAside { until } => break until,
-                    Asked::Stay { until } => {
+                    Asked::StepAside { until, why: _ } => break until,
+                    Asked::Wait { until, why: _ } | Asked::Full { until, why: _ } => {
                         let (woken, sleep) = (pin!(until_polled_again()), pin!(self.clock.sleep_until(until)));
                         first(woken, sleep).await;
                     }
@@ -255,50 +287,6 @@ where
         let (result, head) = self.shared.with(|turnstile| turnstile.control(change));
         wake(head);
         result
-    }
-}
-
-/// A place in the queue that is given back when it is dropped, however that happens.
-struct Seat<'d, C, L, G, const N: usize>
-where
-    L: Lock<Inside = Turnstile<G, N>>,
-{
-    driver: Driver<'d, C, L>,
-    place: Place,
-}
-
-impl<'d, C, L, G, const N: usize> Seat<'d, C, L, G, N>
-where
-    C: Clock,
-    L: Lock<Inside = Turnstile<G, N>>,
-    G: Gatekeeper,
-{
-    fn take(driver: Driver<'d, C, L>) -> Option<Self> {
-        let place = driver.shared.with(|turnstile| turnstile.queue.enter())?;
-        Some(Self { driver, place })
-    }
-
-    async fn ask(&self, call: &mut Call<'_>) -> Asked {
-        core::future::poll_fn(|context| {
-            let (asked, outdated) = self.driver.shared.with(|turnstile| {
-                let now = self.driver.clock.now();
-                turnstile.ask(now, self.place, call, context.waker())
-            });
-            drop(outdated);
-            core::task::Poll::Ready(asked)
-        })
-        .await
-    }
-}
-
-impl<C, L, G, const N: usize> Drop for Seat<'_, C, L, G, N>
-where
-    L: Lock<Inside = Turnstile<G, N>>,
-{
-    fn drop(&mut self) {
-        let left = self.driver.shared.with(|turnstile| turnstile.queue.leave(self.place));
-        drop(left.own);
-        wake(left.next);
     }
 }
 

@@ -1,8 +1,12 @@
 //! Leave to make one attempt, returned however the attempt ends.
 
-use super::{Clock, Driver, Lock, Turnstile, wake};
+use super::{
+    Clock, Driver, Lock, Turnstile,
+    queue::{Left, Place},
+    wake,
+};
 use crate::{
-    call::{Call, Next},
+    call::{Call, End, Next},
     entropy::Entropy,
     gate::Gatekeeper,
     outcome::Outcome,
@@ -25,10 +29,12 @@ where
     started: Instant,
 }
 
-/// Where a permit goes back to: a [`Turnstile`], whatever its gate and size.
+/// Where permits and places go back to: a [`Turnstile`], whatever its gate and size.
 pub trait Returns: sealed::Sealed {
     #[doc(hidden)]
     fn cancel(&mut self, now: Instant, ticket: Ticket) -> Option<core::task::Waker>;
+    #[doc(hidden)]
+    fn leave(&mut self, place: Place) -> Left;
 }
 
 mod sealed {
@@ -40,6 +46,10 @@ impl<G: Gatekeeper, const N: usize> Returns for Turnstile<G, N> {
     fn cancel(&mut self, now: Instant, ticket: Ticket) -> Option<core::task::Waker> {
         self.gate.cancel(now, ticket);
         self.queue.wake_head()
+    }
+
+    fn leave(&mut self, place: Place) -> Left {
+        self.queue.leave(place)
     }
 }
 
@@ -64,12 +74,9 @@ where
     pub fn settle(mut self, call: &mut Call<'_>, outcome: Outcome, entropy: Entropy) -> Next {
         let ticket = self.ticket.take();
         let Driver { clock, shared } = self.driver;
-        let (next, head) = shared.with(|turnstile| {
-            let next = match ticket {
-                Some(ticket) => call.settle(clock.now(), &mut turnstile.gate, ticket, outcome, entropy),
-                None => Next::Done(crate::call::End::Cancelled),
-            };
-            (next, turnstile.queue.wake_head())
+        let (next, head) = shared.with(|turnstile| match ticket {
+            Some(ticket) => turnstile.settle(clock.now(), call, ticket, outcome, entropy),
+            None => (Next::Done(End::Cancelled), None),
         });
         wake(head);
         next

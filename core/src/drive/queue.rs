@@ -4,7 +4,7 @@ use core::task::Waker;
 
 /// A place in a [`Queue`], to be given back with [`Queue::leave`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(u16);
+pub struct Place(u16);
 
 /// Waiting calls in the order of their arrival: a list linked by index through fixed places, so that entering, leaving from
 /// anywhere and finding the head are O(1), without tombstones and without a heap.
@@ -104,7 +104,7 @@ impl<const N: usize> Queue<N> {
 
 /// What a departure leaves to do outside the lock.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub struct Left {
     pub(super) own: Option<Waker>,
     pub(super) next: Option<Waker>,
 }

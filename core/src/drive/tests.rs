@@ -6,6 +6,7 @@ mod attempts;
 mod lines;
 mod settings;
 mod stories;
+mod turns;
 mod waits;
 mod world;
 

@@ -1,4 +1,4 @@
-//! What the async driver consists of, and an attempt that is over at once.
+//! What the async driver consists of, and an attempt that is over at once; turns, for those who poll.
 //!
 //! A future polled after its end panics, whatever is in it, and inside a loop the optimiser cannot tell that this does
 //! not happen. So the driver's futures are looked at apart: see `futures`.
@@ -11,9 +11,9 @@ use core::{
 };
 
 use tidegate_core::{
-    Call, Entropy, Gate, Instant, Next, Outcome, Ticket,
+    Call, Entropy, Gate, Instant, Next, Outcome, Step, Ticket,
     breaker::BreakerMode,
-    drive::{Clock, Driver, Lock, Permit, Returns, Turnstile},
+    drive::{Clock, Driver, Lock, Permit, Returns, Turn, Turnstile},
 };
 
 type Inside = Turnstile<Gate, 8>;
@@ -100,4 +100,36 @@ pub fn proven_permit_drop(permit: Permit<'_, Still, Alone>) {
 #[unsafe(no_mangle)]
 pub fn proven_permit_look(permit: &Permit<'_, Still, Alone>, call: &Call<'_>) -> (Instant, Instant) {
     (Permit::started(permit), Permit::attempt_deadline(permit, call))
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_turn_new(shared: &Alone) -> Turn<'_, Alone> {
+    Turn::new(shared)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_turn_poll(turn: &mut Turn<'_, Alone>, now: Instant, call: &mut Call<'_>, waker: &Waker) -> Step {
+    Turn::poll(turn, now, call, waker)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_turn_attempt_deadline(turn: &Turn<'_, Alone>, call: &Call<'_>, ticket: &Ticket) -> Instant {
+    Turn::attempt_deadline(turn, call, ticket)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_turn_settle(
+    turn: &Turn<'_, Alone>,
+    now: Instant,
+    call: &mut Call<'_>,
+    ticket: Ticket,
+    outcome: Outcome,
+    entropy: Entropy,
+) -> Next {
+    Turn::settle(turn, now, call, ticket, outcome, entropy)
+}
+
+#[unsafe(no_mangle)]
+pub fn proven_turn_drop(turn: Turn<'_, Alone>) {
+    drop(turn);
 }
