@@ -10,27 +10,22 @@ use tidegate_core::{Outcome, http};
 
 /// Asked, and not yet answered in full.
 pub(crate) struct Exchange {
-    socket: TcpStream,
+    socket: io::Result<TcpStream>,
     answer: Vec<u8>,
 }
 
 impl Exchange {
-    /// Connects and asks. std cannot connect without blocking; a network chip's socket would be one more thing to poll.
-    pub(crate) fn begin(url: &str) -> io::Result<Self> {
-        let (host, path) =
-            url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or(ErrorKind::InvalidInput)?;
-        let address = host.to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
-        let mut socket = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        write!(socket, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, answer: Vec::new() })
+    /// Connects and asks.
+    pub(crate) fn begin(url: &str) -> Self {
+        Self { socket: ask(url), answer: Vec::new() }
     }
 
     /// Takes what has come. `None` while the server has not closed the connection.
     pub(crate) fn poll(&mut self) -> Option<Outcome> {
+        let Ok(socket) = &mut self.socket else { return Some(Outcome::Failure) };
         let mut bytes = [0; 4096];
         loop {
-            match self.socket.read(&mut bytes) {
+            match socket.read(&mut bytes) {
                 Ok(0) => return Some(self.outcome()),
                 Ok(count) if self.answer.len() + count <= ANSWER_MAX => self.answer.extend(bytes.iter().take(count)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
@@ -55,6 +50,17 @@ impl Exchange {
         let hint = field("retry-after").and_then(|value| http::retry_after(value, field("date")));
         head.code.map_or(Outcome::Failure, |status| http::outcome(status, hint))
     }
+}
+
+/// std cannot connect without blocking; a network chip's socket would be one more thing to poll.
+fn ask(url: &str) -> io::Result<TcpStream> {
+    let (host, path) =
+        url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or(ErrorKind::InvalidInput)?;
+    let address = host.to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+    let mut socket = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    write!(socket, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// Larger than tiles get.

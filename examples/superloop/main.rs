@@ -6,23 +6,25 @@
 //! cargo run --example superloop -- URL URL …    # yours
 //! ```
 //!
-//! Up to [`SLOTS`] requests are under way. Those that want an attempt stand in one queue: the head asks the gate, the others
-//! only look. Whoever backs off stands outside it. That is all the core's driver does, too.
+//! Up to [`SLOTS`] requests are under way, and each round of the loop polls all of them. Who is next, and when, is the core's
+//! affair: each has a [`Turn`] at the [`Turnstile`].
 
 #[path = "../common/mod.rs"]
 mod common;
 mod exchange;
 
 use std::{
-    collections::VecDeque,
+    cell::RefCell,
     io::{self, Write},
-    mem, thread,
-    time::Duration,
+    task::Waker,
+    thread,
+    time::{self, Duration},
 };
 
 use tidegate_core::{
-    Call, CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Gatekeeper, Instant, Next, Outcome, Step, Ticket,
-    Why, time::TickExtender,
+    Call, CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Gatekeeper, Instant, Next, Step, Ticket,
+    drive::{Turn, Turnstile},
+    time::TickExtender,
 };
 
 use exchange::Exchange;
@@ -30,136 +32,84 @@ use exchange::Exchange;
 /// How many requests may be under way.
 const SLOTS: usize = 4;
 
+/// The gate of one server, and the queue for it.
+type Shared<G> = RefCell<Turnstile<G, SLOTS>>;
+
 /// One request.
-struct Job<'u, 'p> {
+struct Job<'u, 's, G: Gatekeeper> {
     url: &'u str,
-    call: Call<'p>,
-    stage: Stage,
+    call: Call<'s>,
+    turn: Turn<'s, Shared<G>>,
+    /// What is on the wire.
+    attempt: Option<(Ticket, Exchange)>,
 }
 
-enum Stage {
-    /// In the queue.
-    Waits,
-    /// Outside it, and enters it then.
-    BacksOff(Instant),
-    /// On the wire, until then at the latest.
-    Asks(Ticket, Instant, io::Result<Exchange>),
-}
-
-struct Loop<'u, 'p, G> {
-    gate: G,
-    jobs: [Option<Job<'u, 'p>>; SLOTS],
-    /// Slots of those that wait, in the order of their arrival.
-    queue: VecDeque<usize>,
-    draws: u64,
-    ended: Vec<(&'u str, End)>,
-}
-
-impl<'u, 'p, G: Gatekeeper> Loop<'u, 'p, G> {
-    fn new(gate: G) -> Self {
-        Self { gate, jobs: [const { None }; SLOTS], queue: VecDeque::with_capacity(SLOTS), draws: 0, ended: Vec::new() }
-    }
-
-    /// Fetches all of `urls`, in any order.
-    fn run(&mut self, policy: &'p CallPolicy, urls: &'u [String], mut ticks: impl FnMut() -> u32) {
-        let mut clock = TickExtender::new();
-        let mut urls = urls.iter();
-        loop {
-            let now = Instant::from_ticks(clock.extend(ticks()), 1_000);
-            for slot in 0..SLOTS {
-                if self.jobs[slot].is_none()
-                    && let Some(url) = urls.next()
-                {
-                    let call = Call::new(policy, now.saturating_add(Duration::from_secs(60)));
-                    self.jobs[slot] = Some(Job { url, call, stage: Stage::Waits });
-                    self.queue.push_back(slot);
-                }
-                self.attend(now, slot);
-            }
-            self.serve(now);
-            if self.jobs.iter().all(Option::is_none) && urls.len() == 0 {
-                return;
-            }
-            // On a device: until an interrupt, of the tick or of the network.
-            thread::sleep(Duration::from_millis(1));
+impl<G: Gatekeeper> Job<'_, '_, G> {
+    /// Does what there is to do, and says how the request ended, once it has.
+    fn poll(&mut self, now: Instant, entropy: Entropy) -> Option<End> {
+        let Some((ticket, exchange)) = &mut self.attempt else { return self.begin(now) };
+        let until = self.turn.attempt_deadline(&self.call, ticket);
+        let outcome = match exchange.poll() {
+            Some(outcome) => outcome,
+            None if now < until => return None,
+            None => self.call.cut_off(until),
+        };
+        let (ticket, _) = self.attempt.take()?;
+        match self.turn.settle(now, &mut self.call, ticket, outcome, entropy) {
+            Next::Retry { .. } => None,
+            Next::Done(end) => Some(end),
         }
     }
 
-    /// Looks whether a request's attempt or its backoff is over.
-    fn attend(&mut self, now: Instant, slot: usize) {
-        let Some(job) = &mut self.jobs[slot] else { return };
-        match mem::replace(&mut job.stage, Stage::Waits) {
-            Stage::Waits => {}
-            Stage::BacksOff(until) if until <= now => self.queue.push_back(slot),
-            Stage::BacksOff(until) => job.stage = Stage::BacksOff(until),
-            Stage::Asks(ticket, until, mut exchange) => {
-                let outcome = match exchange.as_mut().map_or(Some(Outcome::Failure), Exchange::poll) {
-                    Some(outcome) => outcome,
-                    None if now < until => return job.stage = Stage::Asks(ticket, until, exchange),
-                    None if until < job.call.deadline() => Outcome::Timeout,
-                    // Not the server's fault.
-                    None => {
-                        job.call.end(End::OutOfTime { resume_at: until });
-                        Outcome::Cancelled
-                    }
-                };
-                self.draws += 1;
-                match job.call.settle(now, &mut self.gate, ticket, outcome, Entropy::mix(FLEET, DEVICE, self.draws)) {
-                    Next::Retry { at } => job.stage = Stage::BacksOff(at),
-                    Next::Done(end) => self.end(slot, end),
-                }
+    /// Begins an attempt, if it is time for one.
+    fn begin(&mut self, now: Instant) -> Option<End> {
+        match self.turn.poll(now, &mut self.call, Waker::noop()) {
+            Step::Attempt(ticket) => self.attempt = Some((ticket, Exchange::begin(self.url))),
+            // Nobody needs to be woken then: the loop comes round.
+            Step::Wait { .. } | Step::Full { .. } => {}
+            Step::Done(end) => return Some(end),
+        }
+        None
+    }
+}
+
+/// Fetches all of `urls`, in any order.
+fn fetch<'u, G: Gatekeeper>(shared: &Shared<G>, urls: &'u [String]) -> Vec<(&'u str, End)> {
+    let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
+    // Stands for a hardware counter of 32 bits, half a second before it wraps.
+    let origin = time::Instant::now();
+    let milliseconds = || (u32::MAX - 500).wrapping_add(origin.elapsed().as_millis() as u32);
+    let (mut clock, mut draws) = (TickExtender::new(), 0);
+    let (mut left, mut jobs, mut ended) = (urls.iter(), [const { None }; SLOTS], Vec::new());
+    while ended.len() < urls.len() {
+        let now = Instant::from_ticks(clock.extend(milliseconds()), 1_000);
+        for slot in &mut jobs {
+            let Some(job) = slot else {
+                let call = Call::new(&policy, now.saturating_add(Duration::from_secs(60)));
+                *slot = left.next().map(|url| Job { url, call, turn: Turn::new(shared), attempt: None });
+                continue;
+            };
+            draws += 1;
+            if let Some(end) = job.poll(now, Entropy::mix(0, DEVICE, draws)) {
+                ended.push((job.url, end));
+                *slot = None;
             }
         }
+        // On a device: until an interrupt, of the tick or of the network.
+        thread::sleep(Duration::from_millis(1));
     }
-
-    /// Lets the queue ask: as many as the gate admits leave it.
-    fn serve(&mut self, now: Instant) {
-        let mut place = 0;
-        while let Some(&slot) = self.queue.get(place) {
-            let Some(job) = &mut self.jobs[slot] else { unreachable!("who waits has a slot") };
-            let is_head = place == 0;
-            let step =
-                if is_head { job.call.poll(now, &mut self.gate) } else { job.call.poll_behind(now, &mut self.gate) };
-            match step {
-                Step::Attempt(ticket) => {
-                    let until = job.call.attempt_deadline(&self.gate, ticket.started());
-                    job.stage = Stage::Asks(ticket, until, Exchange::begin(job.url));
-                }
-                // Its own affair: first attempts, which earn what it lacks, must not wait behind it.
-                Step::Wait { until, why: Why::Budget { .. } } if is_head => job.stage = Stage::BacksOff(until),
-                Step::Wait { .. } | Step::Full { .. } => {
-                    place += 1;
-                    continue;
-                }
-                Step::Done(end) => self.end(slot, end),
-            }
-            self.queue.remove(place);
-        }
-    }
-
-    fn end(&mut self, slot: usize, end: End) {
-        self.ended.extend(self.jobs[slot].take().map(|job| (job.url, end)));
-    }
+    ended
 }
 
 fn main() -> io::Result<()> {
     let server = common::server("503=10%\n latency=20ms");
+    let gate = Gate::new(GateConfig::DEFAULT).expect("the default is valid");
     let urls = common::urls(&server);
-    let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
-    let mut requests = Loop::new(Gate::new(GateConfig::DEFAULT).expect("the default is valid"));
-    requests.run(&policy, &urls, milliseconds());
-    requests.ended.iter().try_for_each(|(url, end)| writeln!(io::stdout(), "{url}: {end}"))
+    let ended = fetch(&RefCell::new(Turnstile::new(gate)), &urls);
+    ended.iter().try_for_each(|(url, end)| writeln!(io::stdout(), "{url}: {end}"))
 }
 
-/// Stands for a hardware counter of 32 bits, half a second before it wraps.
-fn milliseconds() -> impl FnMut() -> u32 {
-    let origin = std::time::Instant::now();
-    move || (u32::MAX - 500).wrapping_add(origin.elapsed().as_millis() as u32)
-}
-
-/// Chosen once for all devices …
-const FLEET: u64 = 0x7469_6465;
-/// … and what tells this one from the others: its serial number, say. Together they decide its jitter.
+/// What tells this device from others: its serial number, say. It decides its jitter.
 const DEVICE: u64 = 1;
 
 #[cfg(test)]
@@ -171,10 +121,9 @@ mod tests {
     #[test]
     fn every_tile_comes_in_spite_of_failures_and_the_core_replays_what_it_decided() {
         let server = live::server();
-        let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
+        let shared = RefCell::new(Turnstile::new(Traced::<Gate, 8192>::new(live::gate())));
         let urls = common::tiles(&server, 2);
-        let mut requests = Loop::new(Traced::<Gate, 8192>::new(live::gate()));
-        requests.run(&policy, &urls, milliseconds());
-        live::check(&server, requests.ended.iter().map(|&(_, end)| end), &requests.gate);
+        let ended = fetch(&shared, &urls);
+        live::check(&server, ended.iter().map(|&(_, end)| end), shared.borrow().gate());
     }
 }
