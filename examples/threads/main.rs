@@ -1,62 +1,87 @@
-//! Plain threads: each download has one, which blocks in its HTTP client and is parked while the gate lets it wait.
+//! Plain threads: each has a download, blocks in its HTTP client, and is parked while the gate lets it wait.
 //!
 //! ```sh
 //! cargo run --example threads                 # tiles of a failing server that it starts itself
 //! cargo run --example threads -- URL URL …    # yours
 //! ```
-//!
-//! What the core's driver wants of a runtime is in `parked.rs`, to be taken along.
 
 #[path = "../common/mod.rs"]
 mod common;
-mod parked;
 
 use std::{
-    future::pending,
     hash::{BuildHasher, RandomState},
     io::{self, Write},
-    sync::Mutex,
-    thread,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Wake, Waker},
+    thread::{self, Thread},
+    time::{self, Duration},
 };
 
 use tidegate_core::{
-    Call, CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Gatekeeper, Instant, Outcome,
-    drive::{Clock, Driver, Turnstile},
+    Call, CallConfig, CallPolicy, End, Entropy, Gate, GateConfig, Gatekeeper, Instant, Next, Outcome, Step,
+    drive::{Lock, Turn, Turnstile},
     http,
 };
-
-use parked::{Guarded, Parked, block_on};
 
 /// How many downloads there are at a time; the gate may admit fewer.
 const THREADS: usize = 8;
 
-/// Fetches `urls` through the gate, in the order in which the threads come to them.
+/// A mutex as the core wants it: what a panicking thread has left is whole all the same.
+struct Guarded<T>(Mutex<T>);
+
+impl<T> Lock for Guarded<T> {
+    type Inside = T;
+
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Ends the parking of a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Fetches `urls` through the gate; `THREADS` threads share them.
 fn fetch<G: Gatekeeper + Send>(gate: &Guarded<Turnstile<G>>, urls: &[String]) -> Vec<(String, End, usize)> {
-    let clock = Parked::start();
+    let origin = time::Instant::now();
+    let now = || Instant::ORIGIN.saturating_add(origin.elapsed());
     let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let seed = RandomState::new().hash_one("jitter");
-    let download = |number: usize, url: &String| {
-        let mut call = Call::new(&policy, clock.now().saturating_add(Duration::from_secs(60)));
-        let mut drawn = 0;
-        let entropy = || {
-            drawn += 1;
-            Entropy::mix(seed, number as u64, drawn)
+    let download = |url: &String| {
+        let mut call = Call::new(&policy, now().saturating_add(Duration::from_secs(60)));
+        let mut turn = Turn::new(gate);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut bytes = 0;
+        let end = loop {
+            match turn.poll(now(), &mut call, &waker) {
+                Step::Attempt(ticket) => {
+                    let until = turn.attempt_deadline(&call, &ticket);
+                    let (outcome, size) = match get(&agent, url, until.saturating_since(now())) {
+                        Ok(answer) => answer,
+                        Err(ureq::Error::Timeout(_)) => (call.cut_off(until), 0),
+                        Err(_) => (Outcome::Failure, 0),
+                    };
+                    bytes = size;
+                    // std has no generator, but the keys of its hash maps are random, and others each time.
+                    let entropy = Entropy::new(RandomState::new().hash_one(()) as u32);
+                    if let Next::Done(end) = turn.settle(now(), &mut call, ticket, outcome, entropy) {
+                        break end;
+                    }
+                }
+                Step::Wait { until, .. } | Step::Full { until, .. } => {
+                    thread::park_timeout(until.saturating_since(now()));
+                }
+                Step::Done(end) => break end,
+            }
         };
-        let attempt = async |until: Instant| match get(&agent, url, until.saturating_since(clock.now())) {
-            Ok((outcome, bytes)) => (outcome, bytes),
-            // Time is up, and the driver sees whose it was: the attempt's or the call's.
-            Err(ureq::Error::Timeout(_)) => pending().await,
-            Err(_) => (Outcome::Failure, 0),
-        };
-        let (end, bytes) = block_on(Driver::new(&clock, gate).run(&mut call, entropy, attempt));
-        (url.clone(), end, bytes.unwrap_or(0))
+        (url.clone(), end, bytes)
     };
-    let share = |thread| {
-        let mine = urls.iter().enumerate().skip(thread).step_by(THREADS);
-        mine.map(|(number, url)| download(number, url)).collect::<Vec<_>>()
-    };
+    let share = |thread| urls.iter().skip(thread).step_by(THREADS).map(download).collect::<Vec<_>>();
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || share(thread))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("no download panics")).collect()
@@ -84,7 +109,7 @@ fn main() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_core::{Traced, drive::Lock};
+    use tidegate_core::Traced;
 
     use super::{common::live, *};
 
