@@ -9,11 +9,9 @@
 mod common;
 
 use std::{
-    error::Error,
     hash::{BuildHasher, RandomState},
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use reqwest::Client;
@@ -22,27 +20,20 @@ use tidegate_core::{
     drive::{Clock, Driver, Lock, Turnstile},
     http,
 };
-use tokio::{
-    task::JoinSet,
-    time::{self, Sleep, sleep_until},
-};
+use tokio::{task::JoinSet, time};
 
 /// tokio's clock and timers.
-struct TokioClock {
-    origin: time::Instant,
-}
+struct TokioClock(time::Instant);
 
 impl Clock for TokioClock {
-    type Sleep = Sleep;
+    type Sleep = time::Sleep;
 
     fn now(&self) -> Instant {
-        Instant::ORIGIN.saturating_add(self.origin.elapsed())
+        Instant::ORIGIN.saturating_add(self.0.elapsed())
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
-        // tokio has no timer for ever; a year is the same here.
-        let span = at.saturating_since(Instant::ORIGIN);
-        sleep_until(self.origin.checked_add(span).unwrap_or_else(|| self.origin + YEAR))
+    fn sleep_until(&self, at: Instant) -> time::Sleep {
+        time::sleep(at.saturating_since(self.now()))
     }
 }
 
@@ -59,53 +50,43 @@ impl<T> Lock for Guarded<T> {
 
 /// One server: its gate, and what it takes to ask it.
 struct Upstream<G> {
-    clock: TokioClock,
     gate: Guarded<Turnstile<G>>,
+    clock: TokioClock,
     policy: CallPolicy,
     client: Client,
-    seed: u64,
 }
 
 impl<G: Gatekeeper + Send + 'static> Upstream<G> {
-    fn new(gate: G) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        Ok(Self {
-            clock: TokioClock { origin: time::Instant::now() },
+    fn new(gate: G) -> Arc<Self> {
+        Arc::new(Self {
             gate: Guarded(Mutex::new(Turnstile::new(gate))),
-            policy: CallPolicy::new(CallConfig::DEFAULT)?,
-            client: Client::builder().no_proxy().build()?,
-            seed: RandomState::new().hash_one("jitter"),
+            clock: TokioClock(time::Instant::now()),
+            policy: CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid"),
+            client: Client::builder().no_proxy().build().expect("a client without TLS"),
         })
     }
 
-    /// Fetches one URL: how that ended, and the size of the body.
-    async fn fetch(&self, number: u64, url: &str) -> (End, usize) {
-        let mut call = Call::new(&self.policy, self.clock.now().saturating_add(Duration::from_secs(60)));
-        let mut drawn = 0;
-        let entropy = || {
-            drawn += 1;
-            Entropy::mix(self.seed, number, drawn)
-        };
-        // The driver drops an attempt when its time is up, and reqwest then closes the connection.
-        let attempt = |_until| async { get(&self.client, url).await.unwrap_or((Outcome::Failure, 0)) };
-        let (end, size) = Driver::new(&self.clock, &self.gate).run(&mut call, entropy, attempt).await;
-        (end, size.unwrap_or(0))
-    }
-
-    /// Fetches all of `urls`, each in a task, in the order in which they are done.
+    /// Fetches all of `urls`, each in a task: how each ended, and the size of its body, in the order in which they are done.
     async fn fetch_all(self: &Arc<Self>, urls: Vec<String>) -> Vec<(String, End, usize)> {
         let (mut tasks, mut ended) = (JoinSet::new(), Vec::with_capacity(urls.len()));
-        for (number, url) in (0..).zip(urls) {
+        for url in urls {
             if tasks.len() == TASKS {
                 ended.extend(tasks.join_next().await.transpose().expect("no download panics"));
             }
-            let upstream = Arc::clone(self);
-            tasks.spawn(async move {
-                let (end, size) = upstream.fetch(number, &url).await;
-                (url, end, size)
-            });
+            tasks.spawn(Arc::clone(self).fetch(url));
         }
         ended.extend(tasks.join_all().await);
         ended
+    }
+
+    async fn fetch(self: Arc<Self>, url: String) -> (String, End, usize) {
+        let mut call = Call::new(&self.policy, self.clock.now().saturating_add(time::Duration::from_secs(60)));
+        // std has no generator, but the keys of its hash maps are random, and others each time.
+        let entropy = || Entropy::new(RandomState::new().hash_one(()) as u32);
+        // The driver drops an attempt when its time is up, and reqwest then closes the connection.
+        let attempt = |_until| async { get(&self.client, &url).await.unwrap_or((Outcome::Failure, 0)) };
+        let (end, size) = Driver::new(&self.clock, &self.gate).run(&mut call, entropy, attempt).await;
+        (url, end, size.unwrap_or(0))
     }
 }
 
@@ -119,11 +100,10 @@ async fn get(client: &Client, url: &str) -> reqwest::Result<(Outcome, usize)> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> io::Result<()> {
     let server = common::server("503=10%\n latency=20ms");
-    let urls = common::urls(&server);
-    let upstream = Arc::new(Upstream::new(Gate::new(GateConfig::DEFAULT)?)?);
-    for (url, end, size) in upstream.fetch_all(urls).await {
+    let upstream = Upstream::new(Gate::new(GateConfig::DEFAULT).expect("the default is valid"));
+    for (url, end, size) in upstream.fetch_all(common::urls(&server)).await {
         writeln!(io::stdout(), "{url}: {end}, {size} bytes")?;
     }
     Ok(())
@@ -131,7 +111,6 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 /// How many downloads there are at a time; the gate may admit fewer. At most as many as a [`Turnstile`] has places.
 const TASKS: usize = 32;
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 #[cfg(test)]
 mod tests {
@@ -142,7 +121,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn every_tile_comes_in_spite_of_failures_and_the_core_replays_what_it_decided() {
         let server = live::server();
-        let upstream = Arc::new(Upstream::new(Traced::<Gate, 2048>::new(live::gate())).expect("a client"));
+        let upstream = Upstream::new(Traced::<Gate, 2048>::new(live::gate()));
         let fetched = upstream.fetch_all(common::tiles(&server, 2)).await;
         let ends = fetched.iter().map(|&(_, end, _)| end);
         upstream.gate.with(|turnstile| live::check(&server, ends, turnstile.gate()));
