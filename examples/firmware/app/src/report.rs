@@ -3,8 +3,9 @@
 //! The codes are those of the `tidegate` command.
 
 use board::{host, stack};
+use tidegate_core::{Gate, Traced};
 
-use crate::fetcher::Summary;
+use crate::{fetcher::Summary, policy};
 
 /// The command line cannot be used.
 pub const USAGE: u8 = 2;
@@ -68,4 +69,15 @@ pub fn log(summary: &Summary) {
 pub fn exit(summary: &Summary) -> ! {
     log(summary);
     host::exit_with(exit_code(summary))
+}
+
+/// Whether another gate, asked what `recorded` was asked, decides the same; logs the hash of both.
+pub fn replays<const RECORDS: usize>(recorded: &Traced<Gate, RECORDS>) -> bool {
+    let (count, hash) = (recorded.recorded(), recorded.hash());
+    let replayed = recorded.replay(&mut policy::gate());
+    match replayed {
+        Ok(again) => defmt::info!("recorded={=u64} hash={=u64:x}, replayed to {=u64:x}", count, hash, again),
+        Err(error) => defmt::error!("recorded={=u64} hash={=u64:x}, not replayed: {}", count, hash, error),
+    }
+    replayed == Ok(hash)
 }
