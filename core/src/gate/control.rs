@@ -137,10 +137,10 @@ impl<W: Window> Gate<W> {
             (Some(new), old) => Some(new.succeeding(old.as_ref())),
             (None, _) => None,
         };
-        let lease_cell = self.lease_cell();
+        let lease = self.breaker.lease;
         (self.breaker, self.limit, self.budget) = (breaker, limit, budget);
-        self.leases.change(lease_cell, self.lease_cell());
-        self.leases.end_change_early(now, self.lease_cell());
+        self.leases.change(lease, self.breaker.lease);
+        self.leases.end_change_early(now, self.breaker.lease);
         self.note_standing(now);
         (self.attempt_timeout, self.slow_after) = (attempt_timeout, slow_after);
         Ok(())

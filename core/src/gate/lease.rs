@@ -16,14 +16,14 @@ use crate::{
 /// Invariant: each ticket is counted once, from its start until it is settled or reclaimed, and is reclaimed not before its
 /// lease ends and at most a third of a lease later; while the lease changes, of the longer one.
 ///
-/// The length of a cell is that of the gate's settings, which has it already: it is handed in as `cell`.
+/// The lease that a cell is a third of is kept by the gate's breaker, for its probes: it is handed in where it may have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Leases {
     /// The end of the present cell.
     cell_end: Instant,
-    /// The length of cells that began before the lease changed.
-    cell_before: Millis,
+    /// The length of a cell; while the lease changes, the longest of those that began before.
+    cell: Millis,
     starts: [u16; CELLS],
     /// The present cell, counted on for ever; its place is the remainder by `CELLS`.
     generation: u8,
@@ -36,22 +36,26 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    pub(super) const FRESH: Self = Self {
-        cell_end: Instant::ORIGIN,
-        cell_before: Millis::ZERO,
-        starts: [0; CELLS],
-        generation: 0,
-        cells_since: CHANGED,
-        era: 0,
-        era_cells: CELLS_U8,
-    };
+    pub(super) const fn new(lease: Millis) -> Self {
+        Self {
+            cell_end: Instant::ORIGIN,
+            cell: lease.third_up(),
+            starts: [0; CELLS],
+            generation: 0,
+            cells_since: CHANGED,
+            era: 0,
+            era_cells: CELLS_U8,
+        }
+    }
 
-    /// From here on cells have another length.
-    pub(super) fn change(&mut self, before: Millis, cell: Millis) {
-        if before != cell {
+    /// From here on cells have the length of another lease.
+    pub(super) fn change(&mut self, before: Millis, lease: Millis) {
+        if before != lease {
             // A change within a change: the longest of all.
-            self.cell_before = if self.is_changing() { self.cell_before.max(before) } else { before };
+            self.cell = self.cell.max(before.third_up());
             self.cells_since = 0;
+            // Ages are not told by cells of two lengths.
+            self.era_cells = 0;
         }
     }
 
@@ -61,9 +65,9 @@ impl Leases {
     }
 
     /// Where nothing is out there is nothing to wait for.
-    pub(super) fn end_change_early(&mut self, now: Instant, cell: Millis) {
+    pub(super) fn end_change_early(&mut self, now: Instant, lease: Millis) {
         if self.is_changing() && self.is_empty() {
-            self.begin_anew(now, cell);
+            self.begin_anew(now, lease);
         }
     }
 
@@ -73,14 +77,14 @@ impl Leases {
     }
 
     /// Begins as many cells as time has passed and says how many tickets that gave up.
-    pub(super) fn advance(&mut self, now: Instant, cell: Millis) -> u16 {
+    pub(super) fn advance(&mut self, now: Instant, lease: Millis) -> u16 {
         let mut reclaimed = 0u16;
         if !self.is_empty() {
             for _ in 0..CELLS {
                 self.generation = self.generation.wrapping_add(1);
-                self.cells_since = self.cells_since.wrapping_add(1).min(CHANGED);
                 self.era_cells = self.era_cells.wrapping_add(1).min(CELLS_U8);
-                self.cell_end = self.cell_end.plus_ns(self.length_ns(self.cells_since, cell));
+                let cell = if self.is_changing() { self.next_in_change(lease) } else { self.cell };
+                self.cell_end = self.cell_end.plus(cell);
                 reclaimed = reclaimed.wrapping_add(core::mem::take(self.place(self.generation)));
                 if now < self.cell_end {
                     return reclaimed;
@@ -88,23 +92,38 @@ impl Leases {
             }
         }
         // Nothing is out, or everything is older than a lease.
-        self.begin_anew(now, cell);
+        self.begin_anew(now, lease);
         reclaimed
     }
 
     /// Where the cells begin does not depend on the origin of time.
-    fn begin_anew(&mut self, now: Instant, cell: Millis) {
-        self.cells_since = CHANGED;
-        self.cell_end = now.plus(cell);
+    fn begin_anew(&mut self, now: Instant, lease: Millis) {
+        if self.is_changing() {
+            (self.cell, self.cells_since) = (lease.third_up(), CHANGED);
+        }
+        self.cell_end = now.plus(self.cell);
     }
 
-    /// The length of the cell that was the `cells_since`-th to begin after the lease changed; 0 for all before.
-    fn length_ns(&self, cells_since: u8, cell: Millis) -> u64 {
+    /// The length of the cell that begins now.
+    #[cold]
+    #[inline(never)]
+    fn next_in_change(&mut self, lease: Millis) -> Millis {
+        self.cells_since += 1;
+        self.era_cells = 0;
+        let cell = self.length_in_change(self.cells_since, lease);
+        if !self.is_changing() {
+            self.cell = cell;
+        }
+        cell
+    }
+
+    /// The length of the cell that is the `cells_since`-th to begin after the lease changed; 0 for all before.
+    fn length_in_change(&self, cells_since: u8, lease: Millis) -> Millis {
         // Tickets of the last cell before the change are out under the old lease for three more cells, and under the new one too.
         match cells_since {
-            0 => self.cell_before.ns(),
-            1..CELLS_U8 => self.cell_before.max(cell).ns(),
-            CELLS_U8.. => cell.ns(),
+            0 => self.cell,
+            1..CELLS_U8 => self.cell.max(lease.third_up()),
+            CELLS_U8.. => lease.third_up(),
         }
     }
 
@@ -141,19 +160,17 @@ impl Leases {
     }
 
     /// Whether it counts this ticket, however old that is: after 256 cells the generations come round.
-    pub(super) fn counts(&self, ticket: &Ticket, cell: Millis) -> bool {
-        if !self.counts_young(ticket) {
-            return false;
-        }
+    pub(super) fn counts(&self, ticket: &Ticket, lease: Millis) -> bool {
         let back = self.generation.wrapping_sub(ticket.generation);
         // Four cells are below 2^55.
-        let begin_ns = (0..=back).fold(0u64, |sum, back| sum.wrapping_add(self.length_back_ns(back, cell)));
-        self.cell_end.since_ns(ticket.started) <= begin_ns
-    }
-
-    /// The length of the cell that many before the present one.
-    fn length_back_ns(&self, back: u8, cell: Millis) -> u64 {
-        self.length_ns(self.cells_since.saturating_sub(back), cell)
+        let oldest_ns = if self.is_changing() {
+            (0..=back.min(CELLS_U8)).fold(0u64, |sum, back| {
+                sum.wrapping_add(self.length_in_change(self.cells_since.saturating_sub(back), lease).ns())
+            })
+        } else {
+            self.cell.ns().wrapping_mul(u64::from(back) + 1)
+        };
+        self.counts_young(ticket) && self.cell_end.since_ns(ticket.started) <= oldest_ns
     }
 
     /// Takes a ticket out that [counts](Leases::counts).
@@ -162,8 +179,9 @@ impl Leases {
         *place = place.wrapping_sub(1);
     }
 
-    /// How many tickets of this breaker era are certainly out for at least `span_ns`, at the end of the present cell or later.
-    pub(super) fn overdue(&mut self, now: Instant, span_ns: u64, era: u16, cell: Millis) -> u16 {
+    /// How many tickets of this breaker era are certainly out for at least `span_ns`, at the end of the present cell or later. None
+    /// is known to be while the lease changes.
+    pub(super) fn overdue(&mut self, now: Instant, span_ns: u64, era: u16) -> u16 {
         if self.era != era as u8 {
             return 0;
         }
@@ -175,21 +193,25 @@ impl Leases {
                 // At most as many as may be in flight.
                 overdue = overdue.wrapping_add(*self.place(self.generation.wrapping_sub(back)));
             }
-            age_ns = age_ns.wrapping_add(self.length_back_ns(back, cell));
+            age_ns = age_ns.wrapping_add(self.cell.ns());
         }
         overdue
     }
 
     /// When the oldest ticket that is out will be reclaimed.
-    pub(super) fn next_reclaim(&mut self, cell: Millis) -> Instant {
+    pub(super) fn next_reclaim(&mut self, lease: Millis) -> Instant {
         let mut until = self.cell_end;
-        let mut cells_since = self.cells_since;
-        for back in (0..CELLS_U8).rev() {
-            if *self.place(self.generation.wrapping_sub(back)) > 0 {
+        for ahead in 1..=CELLS_U8 {
+            // The oldest cell first: its place is that of the next to begin.
+            if ahead == CELLS_U8 || *self.place(self.generation.wrapping_add(ahead)) > 0 {
                 break;
             }
-            cells_since = cells_since.wrapping_add(1).min(CHANGED);
-            until = until.plus_ns(self.length_ns(cells_since, cell));
+            let cell = if self.is_changing() {
+                self.length_in_change(self.cells_since.saturating_add(ahead), lease)
+            } else {
+                self.cell
+            };
+            until = until.plus(cell);
         }
         until
     }

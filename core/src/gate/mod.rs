@@ -153,13 +153,14 @@ impl<W: Copy> Gate<W> {
         let mut standing = Standing::FRESH;
         // One that only observes, say, is not clear from the beginning.
         standing.note(breaker.is_clear(), false, false);
+        let leases = Leases::new(breaker.lease);
         Ok(Self {
             limiter,
             breaker,
             adaptation,
             limit,
             budget,
-            leases: Leases::FRESH,
+            leases,
             seen: Instant::ORIGIN,
             paced_until: Instant::ORIGIN,
             pace: Millis::ZERO,
@@ -237,14 +238,9 @@ impl<W: Window> Gate<W> {
         if self.leases.turns(now) {
             self.turn_leases(now);
         } else {
-            self.leases.end_change_early(now, self.lease_cell());
+            self.leases.end_change_early(now, self.breaker.lease);
         }
         now
-    }
-
-    /// How long each of the cells is that leases are counted in. The breaker keeps the lease, for its probes.
-    const fn lease_cell(&self) -> Millis {
-        self.breaker.lease.third_up()
     }
 
     #[cold]
@@ -255,8 +251,8 @@ impl<W: Window> Gate<W> {
             return;
         }
         // Before any of them is reclaimed: where the lease is little longer than the slow limit, this is the only look.
-        let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era, self.lease_cell());
-        let reclaimed = self.leases.advance(now, self.lease_cell());
+        let overdue = self.leases.overdue(now, self.slow_after.ns(), self.breaker.era);
+        let reclaimed = self.leases.advance(now, self.breaker.lease);
         self.limit.reclaim(reclaimed);
         if overdue > 0 {
             self.breaker.count_overdue(now, overdue);
@@ -304,7 +300,7 @@ impl<W: Window> Gate<W> {
             } else {
                 Why::Ramp { in_flight, ramp }
             };
-            return Some(Admission::Full { until: self.leases.next_reclaim(self.lease_cell()), why });
+            return Some(Admission::Full { until: self.leases.next_reclaim(self.breaker.lease), why });
         }
         // Of several reasons the one that lasts longest: one timer is enough.
         let mut until = Instant::ORIGIN;

@@ -30,7 +30,7 @@ impl<W: Window> Gate<W> {
         let burst_ns = self.limiter.interval_ns().saturating_mul(u64::from(self.limiter.burst().saturating_sub(1)));
         let rested = Instant::from_signed(self.limiter.next_ns().saturating_add_unsigned(burst_ns));
         let reserve = self.budget.as_ref().map_or(Instant::ORIGIN, |b| Instant::from_signed(b.reserve_next_ns()));
-        let in_flight = (self.limit.in_flight() > 0).then(|| self.leases.next_reclaim(self.lease_cell()));
+        let in_flight = (self.limit.in_flight() > 0).then(|| self.leases.next_reclaim(self.breaker.lease));
         let denied = self.standing.is_denied().then_some(Instant::MAX);
         [breaker, denied, in_flight, later(self.paused_until()), later(self.paced_until), later(rested), later(reserve)]
             .into_iter()

@@ -75,7 +75,7 @@ impl<W: Window> Gate<W> {
         self.seen = now;
         let Some(latency_ns) = now.checked_since_ns(ticket.started) else { return };
         let slow = latency_ns >= self.slow_after.ns();
-        if ticket.gate != self.id || !self.leases.counts(ticket, self.lease_cell()) {
+        if ticket.gate != self.id || !self.leases.counts(ticket, self.breaker.lease) {
             return;
         }
         self.leases.settle(ticket);

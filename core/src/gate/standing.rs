@@ -39,9 +39,8 @@ impl Standing {
     }
 
     pub(super) const fn note(&mut self, breaker_is_clear: bool, is_paced: bool, lease_changes: bool) {
-        self.set(BREAKER, !breaker_is_clear);
-        self.set(PACED, is_paced);
-        self.set(LEASE, lease_changes);
+        let noted = (!breaker_is_clear as u8) * BREAKER | is_paced as u8 * PACED | lease_changes as u8 * LEASE;
+        self.0 = self.0 & !(BREAKER | PACED | LEASE) | noted;
     }
 
     const fn set(&mut self, bit: u8, value: bool) {
