@@ -338,9 +338,9 @@ impl Adaptation {
         }
     }
 
-    /// Begins anew where another one stood: what was sent before does not cut.
+    /// Begins anew where another one stood, or none: what was sent before does not cut.
     pub(crate) fn succeeding(mut self, other: Option<&Self>) -> Self {
-        self.cuts = other.map_or(0, |other| other.cuts.wrapping_add(1));
+        self.cuts = other.map_or(CUTS_AFTER_NONE, |other| other.cuts.wrapping_add(1));
         self
     }
 
@@ -434,6 +434,8 @@ const STEP: u16 = 1 << (27 - GATHER_SHIFT);
 const AIMD_SUCCESSES: u8 = 10;
 /// In place of a number of steps: taken up from a snapshot, and not cut since.
 const RESTORED: u8 = u8::MAX;
+/// Not 0, which a ticket carries where no rate adapts, and far from the few cuts of a rate that adapted before that.
+const CUTS_AFTER_NONE: u8 = 128;
 const SLOWEST_NS_MAX: u64 = 60 * 1_000_000_000;
 const CATCH_UP_NS_MAX: u64 = 60 * 1_000_000_000;
 

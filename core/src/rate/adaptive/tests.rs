@@ -372,6 +372,16 @@ fn other_settings_take_no_account_of_what_was_sent_under_the_old_ones() {
 }
 
 #[test]
+fn where_no_rate_adapted_before_what_was_sent_then_does_not_cut() {
+    let (mut limiter, adaptation) = Adaptation::new(AdaptiveRateConfig::DEFAULT).expect("valid");
+    let mut new = adaptation.succeeding(None);
+    // As the gate notes it on its tickets while it has no such rate.
+    let cuts_of_none = 0;
+    (0..10).for_each(|_| new.on_throttled(START, &mut limiter, cuts_of_none));
+    assert_eq!(limiter.interval(), Duration::from_millis(20));
+}
+
+#[test]
 fn time_running_backwards_admits_nothing_and_neither_cuts_nor_grows() {
     let mut rate = seeking(100);
     let (at, _) = ask(&mut rate, START);
