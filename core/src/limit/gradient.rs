@@ -144,11 +144,12 @@ impl Evidence {
         }
     }
 
-    /// Begins anew with the present limit after it was cut for another reason.
+    /// Goes on with the present limit after it was cut for another reason; without an `R₀`, which it would be compared with,
+    /// that comes first.
     pub(super) fn begin_again(&mut self) {
         (self.gathered, self.count, self.good, self.bad) = (0, 0, 0, 0);
         if !self.trial.is_none() {
-            self.trial = Trial::LOW;
+            self.trial = if self.rest == Compact::MAX { Trial::START_REST } else { Trial::LOW };
         }
     }
 

@@ -215,6 +215,25 @@ fn a_lower_ceiling_drains_what_is_in_flight() {
     assert_eq!(limit.limit(), 1, "a rejected change changes nothing");
 }
 
+/// The most that is learnt of a server with four workers.
+fn most_learnt_of_four(limit: &mut ConcurrencyLimit) -> u16 {
+    let seen = serve(limit, 4_000, 4, Duration::from_millis(20));
+    seen.iter().map(|(_, learnt)| *learnt).max().expect("4,000 of them")
+}
+
+#[test]
+fn timeouts_before_the_first_measure_at_rest_do_not_let_the_gradient_rise() {
+    let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
+    assert_eq!(most_learnt_of_four(&mut limit), 10, "where it starts");
+    let mut limit = ConcurrencyLimit::new(GRADIENT).expect("valid");
+    for _ in 0..6 {
+        let slot = limit.try_acquire().expect("free");
+        limit.settle(slot, Load::TimedOut, Duration::from_secs(10));
+    }
+    assert_eq!(limit.learnt(), 8);
+    assert_eq!(most_learnt_of_four(&mut limit), 8);
+}
+
 #[test]
 fn nonsense_is_rejected() {
     let error = |config| ConcurrencyLimit::new(config).expect_err("nonsense");

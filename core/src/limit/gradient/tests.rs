@@ -185,6 +185,14 @@ fn a_cut_for_another_reason_begins_with_the_limit_as_it_is() {
 }
 
 #[test]
+fn a_cut_before_the_first_measure_at_rest_begins_with_that_measure() {
+    let mut evidence = FRESH;
+    assert!(!evidence.add(1 << 20), "one is not enough");
+    evidence.begin_again();
+    assert_eq!(evidence, FRESH);
+}
+
+#[test]
 fn half_is_not_below_the_floor_and_half_as_many_more_not_above_the_ceiling() {
     let rest = evidence(Trial::REST, 100, 100);
     assert_eq!(
