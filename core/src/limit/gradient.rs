@@ -24,6 +24,8 @@
 //! - `R₀` is replaced by each new measure, so it follows a server that became slower or faster for good within eight
 //!   verdicts, or two of the last row; in between it only falls, by a quarter of the difference to a lower `Rₗ`. Where it
 //!   changed to less than half or more than twice, everything starts anew.
+//! - So it does where other bounds, or what was learnt before a restart, change how many may be in flight: no mean was taken
+//!   under that limit, nor at half of it. A cut for failures keeps `R₀`, where there is one, and goes on with `l`.
 //! - Half the limit for a seventeenth of the time is what the measure costs.
 
 use crate::time::Compact;
@@ -151,6 +153,11 @@ impl Evidence {
         if !self.trial.is_none() {
             self.trial = if self.rest == Compact::MAX { Trial::START_REST } else { Trial::LOW };
         }
+    }
+
+    /// Forgets everything: nothing of it was seen under the limit that begins now.
+    pub(super) const fn forget(&mut self) {
+        *self = Self::before(if self.trial.is_none() { Trial::NONE } else { Trial::START_REST });
     }
 
     fn conclude(&mut self, mean: u64, learnt: u16, ceiling: u16) -> Verdict {

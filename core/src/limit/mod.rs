@@ -123,20 +123,12 @@ impl ConcurrencyLimit {
             Some(_) => return Err(LimitError::Tolerance),
         };
         let LimitConfig { kind: _, start, floor, ceiling } = config;
-        let mut limit = Self {
-            limit: start,
-            learnt: start,
-            in_flight: 0,
-            floor,
-            ceiling,
-            evidence: Evidence::before(trial),
-            too_many,
-            cuts: 0,
-        };
-        match limit.set_bounds_from(start, floor, ceiling) {
-            Ok(()) => Ok(limit),
-            Err(error) => Err(error),
+        if let Err(error) = check(start, floor, ceiling) {
+            return Err(error);
         }
+        let evidence = Evidence::before(trial);
+        let limit = evidence.tried(start, floor, ceiling);
+        Ok(Self { limit, learnt: start, in_flight: 0, floor, ceiling, evidence, too_many, cuts: 0 })
     }
 
     /// Takes a place.
@@ -156,33 +148,24 @@ impl ConcurrencyLimit {
         self.on_settled(slot.cuts, load, nanos(latency));
     }
 
-    /// Changes floor and ceiling. What is in flight stays; above the new ceiling it drains.
+    /// Changes floor and ceiling. What is in flight stays; above the new ceiling it drains. Where that changes how many may be
+    /// in flight, what is out is not judged, and a gradient begins with a measure at half, as at first.
     ///
     /// # Errors
     /// As [`ConcurrencyLimit::new`]; the old bounds stay.
     pub const fn set_bounds(&mut self, floor: u16, ceiling: u16) -> Result<(), LimitError> {
-        let start = if self.learnt < floor {
+        let learnt = if self.learnt < floor {
             floor
         } else if self.learnt > ceiling {
             ceiling
         } else {
             self.learnt
         };
-        self.set_bounds_from(start, floor, ceiling)
-    }
-
-    const fn set_bounds_from(&mut self, start: u16, floor: u16, ceiling: u16) -> Result<(), LimitError> {
-        if floor == 0 {
-            return Err(LimitError::FloorIsZero);
-        }
-        if ceiling > CEILING_MAX {
-            return Err(LimitError::CeilingTooHigh);
-        }
-        if start < floor || start > ceiling {
-            return Err(LimitError::OutOfOrder);
+        if let Err(error) = check(learnt, floor, ceiling) {
+            return Err(error);
         }
         (self.floor, self.ceiling) = (floor, ceiling);
-        self.learn(start);
+        self.stand_at(learnt);
         Ok(())
     }
 
@@ -205,12 +188,12 @@ impl ConcurrencyLimit {
     /// Starts again from a limit that was learnt before, cut to the bounds. Only a limit below the present one counts: what
     /// is remembered is never more permissive than what is configured.
     pub(crate) fn restore(&mut self, limit: u16) {
-        self.learn(limit.clamp(self.floor, self.learnt.max(self.floor)));
+        self.stand_at(limit.clamp(self.floor, self.learnt.max(self.floor)));
     }
 
-    /// Stands where another one stood, with its own bounds: what is in flight stays.
+    /// Stands where another one stood, with its own bounds: what is in flight stays, and is not judged.
     pub(crate) const fn succeed(&mut self, other: &Self) {
-        (self.in_flight, self.cuts) = (other.in_flight, other.cuts);
+        (self.in_flight, self.cuts) = (other.in_flight, other.cuts.wrapping_add(1));
     }
 
     /// Only where fewer are in flight than may be.
@@ -309,11 +292,35 @@ impl ConcurrencyLimit {
         self.learn(self.floor.max(self.learnt.saturating_sub(step)));
     }
 
+    /// Somebody else says how many may be in flight. Where that is news, what was sent and seen before belongs to another limit.
+    const fn stand_at(&mut self, learnt: u16) {
+        let (before, tried) = (self.learnt, self.limit);
+        self.learn(learnt);
+        if self.learnt != before || self.limit != tried {
+            self.cuts = self.cuts.wrapping_add(1);
+            self.evidence.forget();
+            self.learn(learnt);
+        }
+    }
+
     /// The one place where it changes how many may be in flight.
     const fn learn(&mut self, learnt: u16) {
         self.learnt = learnt;
         self.limit = self.evidence.tried(learnt, self.floor, self.ceiling);
     }
+}
+
+const fn check(start: u16, floor: u16, ceiling: u16) -> Result<(), LimitError> {
+    if floor == 0 {
+        return Err(LimitError::FloorIsZero);
+    }
+    if ceiling > CEILING_MAX {
+        return Err(LimitError::CeilingTooHigh);
+    }
+    if start < floor || start > ceiling {
+        return Err(LimitError::OutOfOrder);
+    }
+    Ok(())
 }
 
 const TIMEOUT_WEIGHT: u8 = 4;

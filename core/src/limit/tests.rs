@@ -215,6 +215,64 @@ fn a_lower_ceiling_drains_what_is_in_flight() {
     assert_eq!(limit.limit(), 1, "a rejected change changes nothing");
 }
 
+/// Takes all places that are free.
+fn fill(limit: &mut ConcurrencyLimit) -> std::vec::Vec<Slot> {
+    core::iter::from_fn(|| limit.try_acquire().ok()).collect()
+}
+
+#[test]
+fn what_was_sent_under_another_limit_does_not_cut_its_successor() {
+    for kind in [AIMD, GRADIENT] {
+        let mut old = ConcurrencyLimit::new(LimitConfig { start: 50, ..kind }).expect("valid");
+        let out = fill(&mut old);
+        let mut new = ConcurrencyLimit::new(LimitConfig { start: 10, ..kind }).expect("valid");
+        let fresh = new.clone();
+        new.succeed(&old);
+        out.into_iter().for_each(|slot| new.settle(slot, Load::TimedOut, Duration::ZERO));
+        assert_eq!((new.learnt(), new.in_flight()), (10, 0));
+        assert_eq!(new.evidence, fresh.evidence);
+    }
+}
+
+#[test]
+fn what_was_sent_before_other_bounds_or_a_restored_limit_is_not_judged() {
+    let lower: [fn(&mut ConcurrencyLimit); 2] =
+        [|limit| limit.set_bounds(2, 10).expect("valid"), |limit| limit.restore(10)];
+    for (kind, lower) in [AIMD, GRADIENT].into_iter().flat_map(|kind| lower.map(|lower| (kind, lower))) {
+        let mut limit = ConcurrencyLimit::new(LimitConfig { start: 50, ..kind }).expect("valid");
+        let out = fill(&mut limit);
+        lower(&mut limit);
+        let lowered = limit.clone();
+        out.into_iter().for_each(|slot| limit.settle(slot, Load::TimedOut, Duration::ZERO));
+        assert_eq!(limit, ConcurrencyLimit { in_flight: 0, ..lowered });
+    }
+}
+
+#[test]
+fn a_mean_is_not_of_answers_from_before_and_after_other_bounds() {
+    // A mean at the start is that of 128 answers at a limit of 50, and of 32 at 8.
+    for before in [0, 1, 31, 100] {
+        let mut limit = ConcurrencyLimit::new(LimitConfig { start: 50, ..GRADIENT }).expect("valid");
+        answer(&mut limit, 25, before);
+        limit.set_bounds(2, 8).expect("valid");
+        limit.reclaim(25);
+        assert_eq!((limit.limit(), limit.learnt()), (4, 8), "half of it first");
+        answer(&mut limit, 4, 31);
+        assert_eq!(limit.limit(), 4, "{before} answers before");
+        answer(&mut limit, 4, 1);
+        assert_eq!(limit.limit(), 8, "{before} answers before");
+    }
+}
+
+#[test]
+fn bounds_that_change_nothing_at_present_leave_a_mean_as_it_is() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 32, ..GRADIENT }).expect("valid");
+    answer(&mut limit, 14, 100);
+    limit.set_bounds(4, 40).expect("valid");
+    answer(&mut limit, 14, 28);
+    assert_eq!(limit.limit(), 32, "128 answers are a mean");
+}
+
 /// The most that is learnt of a server with four workers.
 fn most_learnt_of_four(limit: &mut ConcurrencyLimit) -> u16 {
     let seen = serve(limit, 4_000, 4, Duration::from_millis(20));
@@ -232,6 +290,15 @@ fn timeouts_before_the_first_measure_at_rest_do_not_let_the_gradient_rise() {
     }
     assert_eq!(limit.learnt(), 8);
     assert_eq!(most_learnt_of_four(&mut limit), 8);
+}
+
+#[test]
+fn what_was_measured_within_other_bounds_does_not_let_the_gradient_rise() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 50, ..GRADIENT }).expect("valid");
+    let _measured_at_25: std::vec::Vec<_> = serve(&mut limit, 200, 4, Duration::from_millis(20));
+    limit.set_bounds(2, 10).expect("valid");
+    limit.set_bounds(2, 50).expect("valid");
+    assert_eq!(most_learnt_of_four(&mut limit), 10);
 }
 
 #[test]
