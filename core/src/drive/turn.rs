@@ -16,8 +16,8 @@ use crate::{
 /// [`Driver`](super::Driver).
 ///
 /// [`Turn::poll`] is [`Call::poll`] for a call among others. It enters the queue, asks the gate at its head and looks behind it,
-/// stands outside while the call backs off, and leaves with a ticket or an end; dropping it leaves, too. So calls are served in
-/// the order of their arrival, in whatever order they are polled.
+/// stands outside while the call backs off or waits for the retry budget, and leaves with a ticket or an end; dropping it leaves,
+/// too. So calls are served in the order of their arrival, in whatever order they are polled.
 ///
 /// **When it harms**: whoever is neither polled nor dropped holds up everybody behind. Poll each turn when its waker is woken,
 /// at the `until` of its last answer at the latest; a loop that polls all of them in every round does that anyway, with

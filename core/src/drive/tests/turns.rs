@@ -110,31 +110,22 @@ fn a_retry_backs_off_outside_the_queue_and_enters_at_its_tail() {
 
 #[test]
 fn a_retry_that_waits_for_the_budget_does_not_hold_up_first_attempts() {
-    // A retry each 10 s, and none saved: the first one takes what there is at the start.
-    let budget = RetryBudgetConfig { reserve: 1, reserve_refill: Duration::from_secs(10), ..RetryBudgetConfig::POLITE };
-    let (shared, policy) =
-        (shared(GateConfig { limit: LimitConfig::fixed(2), budget: Some(budget), ..ONE_AT_A_TIME }), policy(POLICY));
+    // One retry at first, one each 10 s, and one for each answer.
+    let reserve_refill = Duration::from_secs(10);
+    let budget = RetryBudgetConfig { reserve: 1, reserve_refill, answers: 1, ..RetryBudgetConfig::DEFAULT };
+    let (shared, policy) = (shared(GateConfig { budget: Some(budget), ..ONE_AT_A_TIME }), policy(POLICY));
     let [mut retry, mut other] = [(); 2].map(|()| Job::new(&shared, &policy));
-    let mut now = START;
-    let waits_until = loop {
-        match retry.poll(now) {
-            Step::Attempt(ticket) => {
-                let Next::Retry { at } = retry.settle(now, ticket, Outcome::Failure) else {
-                    panic!("the budget was to end it first")
-                };
-                now = at;
-            }
-            Step::Wait { until, why: Why::Budget { .. } } => break until,
-            step => now = until(&step),
-        }
-    };
-    assert!(waits_until > now);
+    for (at, next) in [(START, secs(1)), (secs(1), secs(3))] {
+        let ticket = retry.attempt(at);
+        assert_eq!(retry.settle(at, ticket, Outcome::Failure), Next::Retry { at: next });
+    }
+    let step = retry.poll(secs(3));
+    assert!(matches!(step, Step::Wait { why: Why::Budget { .. }, .. }), "{step:?}");
     assert_eq!(waiting(&shared), 0, "it left the place to others");
-    let step = retry.poll(now);
-    assert!(matches!(step, Step::Wait { until, why: Why::Budget { .. } } if until == waits_until), "{step:?}");
-    assert_eq!(waiting(&shared), 0, "it is back before its time");
-    let _ticket = other.attempt(now);
-    let _ticket = retry.attempt(waits_until);
+    let ticket = other.attempt(secs(4));
+    assert_eq!(other.settle(secs(4), ticket, Outcome::Success), Next::Done(End::Succeeded));
+    assert_eq!(retry.poll(secs(4)), step, "it comes back when it said, as the driver does");
+    let _ticket = retry.attempt(until(&step));
 }
 
 #[test]
