@@ -14,8 +14,9 @@ mod time;
 /// Of each kind: random schedules, and those in which few switches do the harm (PCT).
 const SCHEDULES: usize = 2_000;
 
-const SCENARIOS: [(&str, fn()); 6] = [
+const SCENARIOS: [(&str, fn()); 7] = [
     ("everybody gets through, and never more than the limit at once", queue::everybody_gets_through),
+    ("threads that park on their turns are woken, by each other and by tasks", queue::parked_threads_are_woken),
     ("whoever gives up, before or after the grant, leaves the place to the next", queue::giving_up_passes_on),
     ("an attempt dropped in flight gives its permit back", queue::dropped_in_flight),
     ("a limit lowered below what is in flight drains", queue::lowered_limit_drains),

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    task::{Poll, Waker},
+    task::{Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -12,13 +12,13 @@ use shuttle::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, Thread},
 };
 use tidegate_core::{
-    Call, CallConfig, CallPolicy, Entropy, Gate, GateConfig, Instant, Outcome, RateControl,
+    Call, CallConfig, CallPolicy, Entropy, Gate, GateConfig, Instant, Next, Outcome, RateControl, Step,
     breaker::{BreakerConfig, BreakerMode},
     call::End,
-    drive::{Clock, Driver, Lock, Turnstile},
+    drive::{Clock, Driver, Lock, Turn, Turnstile},
     limit::LimitConfig,
 };
 
@@ -84,6 +84,29 @@ impl World {
         end
     }
 
+    /// The same without futures: this thread parks until its turn has come.
+    fn call_parked(&self, within: impl Fn()) -> End {
+        let policy = CallPolicy::new(CallConfig { attempts: 1, ..CallConfig::DEFAULT }).unwrap();
+        let (mut call, mut turn) = (Call::new(&policy, Instant::MAX), Turn::new(&self.shared));
+        let waker = Waker::from(std::sync::Arc::new(Unpark(thread::current())));
+        loop {
+            match turn.poll(self.clock.now(), &mut call, &waker) {
+                Step::Attempt(ticket) => {
+                    {
+                        let _inside = Inside::enter(self);
+                        within();
+                    }
+                    match turn.settle(self.clock.now(), &mut call, ticket, Outcome::Success, Entropy::new(7)) {
+                        Next::Retry { .. } => {}
+                        Next::Done(end) => return end,
+                    }
+                }
+                Step::Wait { .. } | Step::Full { .. } => thread::park(),
+                Step::Done(end) => return end,
+            }
+        }
+    }
+
     /// What must hold when everybody has gone: nothing in flight, every place free, and a new call goes through.
     fn check_at_rest(&self, most: usize) {
         assert!(self.most.load(Ordering::SeqCst) <= most, "{:?} in flight of {most}", self.most);
@@ -92,6 +115,14 @@ impl World {
             assert_eq!(block_on(self.call(async || {})), End::Succeeded, "a place was lost");
         }
         self.clock.0.end();
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -146,6 +177,18 @@ pub(crate) fn everybody_gets_through() {
             spawn(&world, |world| assert_eq!(block_on(world.call(|| async { thread::yield_now() })), End::Succeeded))
         })
         .collect();
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+    world.check_at_rest(1);
+}
+
+pub(crate) fn parked_threads_are_woken() {
+    let world = World::new(1);
+    let mut callers: Vec<_> = (0..PLACES - 1)
+        .map(|_| spawn(&world, |world| assert_eq!(world.call_parked(thread::yield_now), End::Succeeded)))
+        .collect();
+    callers.push(spawn(&world, |world| {
+        assert_eq!(block_on(world.call(async || thread::yield_now())), End::Succeeded);
+    }));
     callers.into_iter().for_each(|caller| caller.join().unwrap());
     world.check_at_rest(1);
 }
