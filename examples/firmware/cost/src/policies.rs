@@ -13,7 +13,7 @@ use tidegate_core::{
     Entropy, Instant,
     backoff::{Backoff, BackoffConfig},
     breaker::{BreakerConfig, CircuitBreaker, Rejected, Verdict},
-    budget::{RetryBudgetConfig, RetryBudget},
+    budget::{RetryBudget, RetryBudgetConfig},
     limit::{ConcurrencyLimit, LimitConfig, Load},
     rate::{Pacing, RateConfig, RateLimiter},
 };
