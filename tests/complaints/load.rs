@@ -46,7 +46,7 @@ fn a_flight_of_refusals_cuts_once() {
         })
         .take(50)
         .collect();
-        flight.into_iter().for_each(|grant| rate.on_throttled(now, grant));
+        flight.into_iter().for_each(|grant| rate.on_throttled(now, grant, None));
         assert!(rate.interval() > before && rate.interval() <= before * 2, "{:?} after {before:?}", rate.interval());
     }
 }

@@ -83,7 +83,7 @@ impl<W: Window> Gate<W> {
             Outcome::Throttled { retry_after } => {
                 if let Some(adaptation) = &mut self.adaptation {
                     let held_until = self.limiter.held_until();
-                    adaptation.on_throttled(now, &mut self.limiter, ticket.rate_cuts);
+                    adaptation.on_throttled(now, &mut self.limiter, ticket.rate_cuts, retry_after.map_or(0, nanos));
                     self.note_spacing(held_until);
                 }
                 if let Some(hint) = retry_after {

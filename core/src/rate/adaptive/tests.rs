@@ -39,7 +39,7 @@ fn use_up(rate: &mut AdaptiveRate, from: Instant, span_ns: u64) -> Instant {
 fn flight(rate: &mut AdaptiveRate, now: Instant, good: u32, refused: u32) {
     let cuts = rate.adaptation.cuts;
     (0..good).for_each(|_| rate.on_success(now, Grant { taken_at: now, cuts }));
-    (0..refused).for_each(|_| rate.on_throttled(now, Grant { taken_at: now, cuts }));
+    (0..refused).for_each(|_| rate.on_throttled(now, Grant { taken_at: now, cuts }, None));
 }
 
 /// By how many sixteenths the interval of a rate of 100/s grows from these answers and refusals of one flight. What the
@@ -236,6 +236,37 @@ fn a_flight_cuts_once() {
 }
 
 #[test]
+fn a_refusal_that_costs_a_wait_always_counts_and_by_the_time_that_it_costs() {
+    let wait = Duration::from_secs(2);
+    let refused_at = |rate: &mut AdaptiveRate, now: Instant, good: u32| {
+        flight(rate, now, good, 0);
+        let (before_ns, cuts) = (interval_ns(rate), rate.adaptation.cuts);
+        (0..5).for_each(|_| rate.on_throttled(now, Grant { taken_at: now, cuts }, Some(wait)));
+        ((interval_ns(rate) - before_ns) * 16 + before_ns / 2) / before_ns
+    };
+    // Sixteenths by which the interval grows, where the last wait began so long ago.
+    for (since_ms, good, sixteenths) in
+        [(2_000, 1, 8), (2_499, 1, 8), (2_500, 1, 4), (3_999, 200, 4), (4_000, 0, 1), (60_000, 200, 1)]
+    {
+        let mut rate = seeking(100);
+        assert_eq!(refused_at(&mut rate, START, 200), 1, "the first, of five that came together");
+        let now = START.plus_ns(since_ms * 1_000_000);
+        assert_eq!(refused_at(&mut rate, now, good), sixteenths, "{since_ms} ms later");
+    }
+    // At most one in 1.07 s, or in a wait that is shorter than that.
+    for (wait_ms, since_ms, cuts) in [(2_000, 1_073, false), (2_000, 1_074, true), (500, 499, false), (500, 500, true)]
+    {
+        let mut rate = seeking(100);
+        let wait = Some(Duration::from_millis(wait_ms));
+        rate.on_throttled(START, Grant { taken_at: START, cuts: 0 }, wait);
+        let before_ns = interval_ns(&rate);
+        let now = START.plus_ns(since_ms * 1_000_000);
+        rate.on_throttled(now, Grant { taken_at: now, cuts: 1 }, wait);
+        assert_eq!(interval_ns(&rate) > before_ns, cuts, "{since_ms} ms after one that costs {wait_ms} ms");
+    }
+}
+
+#[test]
 fn what_was_sent_before_a_cut_changes_nothing() {
     let mut rate = seeking(100);
     let (_, old) = ask(&mut rate, START);
@@ -243,7 +274,7 @@ fn what_was_sent_before_a_cut_changes_nothing() {
     flight(&mut rate, at, 0, 2);
     let after = (interval_ns(&rate), rate.adaptation.good, rate.adaptation.refused, rate.adaptation.gathered);
     rate.on_success(at.plus_ns(5 * SECOND_NS), old);
-    rate.on_throttled(at.plus_ns(5 * SECOND_NS), older);
+    rate.on_throttled(at.plus_ns(5 * SECOND_NS), older, None);
     let later = (interval_ns(&rate), rate.adaptation.good, rate.adaptation.refused, rate.adaptation.gathered);
     assert_eq!(after, later);
 }
@@ -367,7 +398,7 @@ fn other_settings_take_no_account_of_what_was_sent_under_the_old_ones() {
     let (mut limiter, adaptation) = Adaptation::new(AdaptiveRateConfig::DEFAULT).expect("valid");
     let mut new = adaptation.succeeding(Some(&old.adaptation));
     let before = new.clone();
-    new.on_throttled(START, &mut limiter, grant.cuts);
+    new.on_throttled(START, &mut limiter, grant.cuts, 0);
     assert_eq!(new, before);
 }
 
@@ -409,7 +440,7 @@ fn any_order_of_anything_leaves_it_within_bounds() {
             match entropy.up_to(3) {
                 0 => grants.extend(rate.try_acquire(now)),
                 1 => grants.pop().into_iter().for_each(|grant| rate.on_success(now, grant)),
-                2 => grants.pop().into_iter().for_each(|grant| rate.on_throttled(now, grant)),
+                2 => grants.pop().into_iter().for_each(|grant| rate.on_throttled(now, grant, None)),
                 _ => flight(&mut rate, now, entropy.derive(2).up_to(300) as u32, entropy.derive(3).up_to(3) as u32),
             }
             let interval_ns = interval_ns(&rate);

@@ -66,8 +66,8 @@ pub fn proven_adaptive_success(rate: &mut AdaptiveRate, now: Instant, grant: Gra
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_adaptive_throttled(rate: &mut AdaptiveRate, now: Instant, grant: Grant) {
-    AdaptiveRate::on_throttled(rate, now, grant);
+pub fn proven_adaptive_throttled(rate: &mut AdaptiveRate, now: Instant, grant: Grant, retry_after: Option<Duration>) {
+    AdaptiveRate::on_throttled(rate, now, grant, retry_after);
 }
 
 #[unsafe(no_mangle)]

@@ -43,6 +43,18 @@ fn it_gets_most_of_any_limit_and_is_rarely_refused() {
 }
 
 #[test]
+fn a_server_that_says_when_to_come_back_is_followed_as_well() {
+    for limit in [20, 50, 200] {
+        for rules in limited_to(limit).map(|rules| rules.replace("retry-after=none", "retry-after=seconds")) {
+            let (accepted, refused) = worst(limit, &rules, AdaptiveRateConfig::DEFAULT);
+            let share = if rules.contains(&format!("burst={limit},")) { 0.95 } else { 0.6 };
+            assert!(accepted >= share, "{rules}: {accepted:.3} of the limit accepted, at worst");
+            assert!(refused < 0.04, "{rules}: {refused:.3} of the requests refused, at worst");
+        }
+    }
+}
+
+#[test]
 fn a_tenth_of_its_starting_rate_is_found_too() {
     for rules in limited_to(5) {
         let (accepted, refused) = worst(5, &rules, AdaptiveRateConfig::DEFAULT);
