@@ -90,8 +90,8 @@ impl Gate<CallWindow> {
     /// Changes the settings while running. What is owed stays owed and what is outstanding stays outstanding: tickets that are
     /// out settle as before, the next instant and a pause stay, what the budget saved stays up to its new cap, an open
     /// breaker stays open. More in flight than a new limit allows drains. The breaker's window starts empty, and an
-    /// adaptive rate or limit starts from its new start. The id and the breaker's mode stay. Another
-    /// lease holds from when nothing is out; until then the longer of the two does, for at most seven thirds of it.
+    /// adaptive rate or limit starts from its new start and does not judge what was sent before. The id and the breaker's mode
+    /// stay. Another lease holds from when nothing is out; until then the longer of the two does, for at most seven thirds of it.
     ///
     /// # Errors
     /// As [`Gate::new`]; nothing is changed.

@@ -108,7 +108,7 @@ impl Leases {
     #[cold]
     #[inline(never)]
     fn next_in_change(&mut self, lease: Millis) -> Millis {
-        self.cells_since += 1;
+        self.cells_since = self.cells_since.wrapping_add(1);
         self.era_cells = 0;
         let cell = self.length_in_change(self.cells_since, lease);
         if !self.is_changing() {

@@ -39,7 +39,7 @@ impl Standing {
     }
 
     pub(super) const fn note(&mut self, breaker_is_clear: bool, is_paced: bool, lease_changes: bool) {
-        let noted = (!breaker_is_clear as u8) * BREAKER | is_paced as u8 * PACED | lease_changes as u8 * LEASE;
+        let noted = (!breaker_is_clear as u8 * BREAKER) | (is_paced as u8 * PACED) | (lease_changes as u8 * LEASE);
         self.0 = self.0 & !(BREAKER | PACED | LEASE) | noted;
     }
 

@@ -408,7 +408,7 @@ fn where_no_rate_adapted_before_what_was_sent_then_does_not_cut() {
     let mut new = adaptation.succeeding(None);
     // As the gate notes it on its tickets while it has no such rate.
     let cuts_of_none = 0;
-    (0..10).for_each(|_| new.on_throttled(START, &mut limiter, cuts_of_none));
+    (0..10).for_each(|_| new.on_throttled(START, &mut limiter, cuts_of_none, 0));
     assert_eq!(limiter.interval(), Duration::from_millis(20));
 }
 
