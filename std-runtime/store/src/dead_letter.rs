@@ -11,14 +11,16 @@
 //! or were not tried, are left.
 
 mod letters;
+mod next_file;
 mod replay;
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 pub use letters::Letters;
+use next_file::NextFile;
 pub use replay::{Kept, Replay};
 use serde::{Deserialize, Serialize};
 
@@ -251,46 +253,6 @@ struct Line {
 /// Seconds since 1970; a time before that counts as 1970 itself.
 fn unix_s(instant: SystemTime) -> u64 {
     instant.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The file that is about to take the place of another one.
-#[derive(Debug)]
-struct NextFile {
-    path: PathBuf,
-    temporary: PathBuf,
-    out: BufWriter<File>,
-    bytes: u64,
-}
-
-impl NextFile {
-    fn create(path: &Path) -> Result<Self, DeadLetterError> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
-        let temporary = PathBuf::from(temporary);
-        // What a kill left. Nobody else is writing it: whoever does holds the lock on the file itself.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("replace", path, error)),
-            _ => {}
-        }
-        let file = files::create_new(&temporary).map_err(|error| failed("replace", path, error))?;
-        Ok(Self { path: path.to_owned(), temporary, out: BufWriter::new(file), bytes: 0 })
-    }
-
-    fn write(&mut self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
-        let line = letter.to_line()?;
-        self.bytes += line.len() as u64;
-        self.out.write_all(&line).map_err(|error| failed("replace", &self.path, error))
-    }
-
-    /// Takes the other one's place; returns the file, locked, at its end.
-    fn replace(self) -> Result<File, DeadLetterError> {
-        let failed = |error| failed("replace", &self.path, error);
-        let file = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        lock(&file, &self.temporary, &self.path)?;
-        fs::rename(&self.temporary, &self.path).map_err(failed)?;
-        Ok(file)
-    }
 }
 
 fn open_locked(path: &Path, doing: &'static str) -> Result<File, DeadLetterError> {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 
-use super::{DeadLetter, DeadLetterError, Letters, NextFile, open_locked};
+use super::next_file::NextFile;
+use super::{DeadLetter, DeadLetterError, Letters, open_locked};
 use crate::TileId;
 
 /// The letters to try again: the last one of each tile.

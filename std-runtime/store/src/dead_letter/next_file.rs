@@ -1,0 +1,48 @@
+//! Replacing the file of letters in one step.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::{DeadLetter, DeadLetterError, failed, lock};
+use crate::files;
+
+/// The file that is about to take the place of another one.
+#[derive(Debug)]
+pub(super) struct NextFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    out: BufWriter<File>,
+    pub(super) bytes: u64,
+}
+
+impl NextFile {
+    pub(super) fn create(path: &Path) -> Result<Self, DeadLetterError> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let temporary = PathBuf::from(temporary);
+        // What a kill left. Nobody else is writing it: whoever does holds the lock on the file itself.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("replace", path, error)),
+            _ => {}
+        }
+        let file = files::create_new(&temporary).map_err(|error| failed("replace", path, error))?;
+        Ok(Self { path: path.to_owned(), temporary, out: BufWriter::new(file), bytes: 0 })
+    }
+
+    pub(super) fn write(&mut self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        let line = letter.to_line()?;
+        self.bytes += line.len() as u64;
+        self.out.write_all(&line).map_err(|error| failed("replace", &self.path, error))
+    }
+
+    /// Takes the other one's place; returns the file, locked, at its end.
+    pub(super) fn replace(self) -> Result<File, DeadLetterError> {
+        let failed = |error| failed("replace", &self.path, error);
+        let file = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        lock(&file, &self.temporary, &self.path)?;
+        fs::rename(&self.temporary, &self.path).map_err(failed)?;
+        Ok(file)
+    }
+}
