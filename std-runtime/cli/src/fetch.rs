@@ -86,8 +86,9 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         }
         return dry_run::print(&area, estimate, args.output_format, output);
     }
+    // Before there is an archive: a file of letters that is refused leaves nothing behind.
+    let mut letters = args.letters.open(args.target.path())?;
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
-    let mut letters = args.letters.open()?;
     let source = Source::open(&args.source, &args.cache, &settings, place)?;
     let mut memory = args.memory.recall(&source)?;
     let tally = Tally::default();
@@ -111,8 +112,8 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     {
         let dropped = letters.dropped();
         output.message(&format!(
-            "tidegate: dead letters: {} were too old, {} made room for newer ones, {} could not be read",
-            dropped.aged, dropped.crowded, dropped.damaged
+            "tidegate: dead letters: {} were too old, {} made room for newer ones, {} had been cut off",
+            dropped.aged, dropped.crowded, dropped.torn
         ));
     }
     match trouble.or(finished) {

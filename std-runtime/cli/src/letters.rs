@@ -1,11 +1,15 @@
 //! Dead letters: what becomes of a tile that was given up.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{
+    fs, io,
+    path::{self, Path, PathBuf},
+    time::SystemTime,
+};
 
 use clap::Args;
 use tidegate::fetch::{Failure, Fault, TileReport};
 use tidegate_core::{End, Instant};
-use tidegate_store::dead_letter::{DeadLetter, DeadLetters, Limits};
+use tidegate_store::dead_letter::{DeadLetter, DeadLetterError, DeadLetters, Limits};
 
 use crate::{exit::Fatal, source::Source};
 
@@ -19,11 +23,12 @@ pub(crate) struct LetterArgs {
 }
 
 impl LetterArgs {
-    /// Opens the file, if one is named.
-    pub(crate) fn open(&self) -> Result<Option<DeadLetters>, Fatal> {
+    /// Opens the file, if one is named; it cannot be where the tiles go to.
+    pub(crate) fn open(&self, output: Option<&Path>) -> Result<Option<DeadLetters>, Fatal> {
         let open = |path: &PathBuf| {
+            apart("--dead-letter", path, output)?;
             DeadLetters::open(path, Limits::DEFAULT, SystemTime::now())
-                .map_err(|error| Fatal::local(format!("--dead-letter: {error}; give a file that can be written to")))
+                .map_err(|error| refusal("--dead-letter", &error, "give a file that can be written to"))
         };
         self.dead_letter.as_ref().map(open).transpose()
     }
@@ -34,6 +39,42 @@ impl LetterArgs {
             Some(path) => format!("`tidegate replay {}` tries them again, with the same --output", path.display()),
             None => GO_ON.to_owned(),
         }
+    }
+}
+
+/// Refuses a file of letters, which `name` says, that is also the archive: one of them would be lost.
+pub(crate) fn apart(name: &str, letters: &Path, output: Option<&Path>) -> Result<(), Fatal> {
+    match output {
+        Some(output) if place(letters) == place(output) => Err(Fatal::usage(format!(
+            "{name}: {} is also what --output names; give each a file of its own",
+            letters.display()
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Where a path leads, whatever it is called, and whether or not something is there yet.
+fn place(path: &Path) -> PathBuf {
+    let lead = |path: &Path| fs::canonicalize(path).or_else(|_| path::absolute(path));
+    let folder = || Some(lead(path::absolute(path).ok()?.parent()?).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(folder).unwrap_or_else(|| path.to_owned())
+}
+
+/// Why a file of letters cannot be used. One that holds something else, or is no file, was named by mistake; anything else
+/// is this machine's doing, and then `fix` helps.
+pub(crate) fn refusal(name: &str, error: &DeadLetterError, fix: &str) -> Fatal {
+    match error {
+        DeadLetterError::NoLetter { .. } | DeadLetterError::NoFile { .. } | DeadLetterError::InTheWay { .. } => {
+            Fatal::usage(format!("{name}: {error}"))
+        }
+        DeadLetterError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Fatal::usage(format!("{name}: {error}; {fix}"))
+        }
+        DeadLetterError::Io { .. } => Fatal::local(format!("{name}: {error}; {fix}")),
+        DeadLetterError::ReadOnly { .. }
+        | DeadLetterError::InUse { .. }
+        | DeadLetterError::Full { .. }
+        | DeadLetterError::TooLong { .. } => Fatal::local(format!("{name}: {error}")),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     cache::CacheArgs,
     exit::{Exit, Fatal},
     fetch::{Tally, Target, TargetArgs, There, Trouble, lock, work},
-    letters::{GO_ON, letter},
+    letters::{GO_ON, apart, letter, refusal},
     memory::MemoryArgs,
     output::Output,
     print_config,
@@ -59,9 +59,10 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     };
     let place = Source::place("replay", &sources)?;
     let Sources { settings, metadata, .. } = sources;
-    let (replay, kept) = Replay::open(path)
-        .map_err(|error| Fatal::input(path, format!("{error}; give the file that --dead-letter named")))?;
-    let wanted = replay.count() as u64;
+    apart("replay FILE", path, args.target.path())?;
+    let (replay, kept) =
+        Replay::open(path).map_err(|error| refusal("replay FILE", &error, "give the file that --dead-letter named"))?;
+    let (wanted, is_torn) = (replay.count() as u64, replay.is_torn());
     let Target { mut sink, there } = args.target.open(&place.template, metadata)?;
     let source = Source::open(&args.source, &args.cache, &settings, place)?;
     let mut memory = args.memory.recall(&source)?;
@@ -86,6 +87,12 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     if !quiet {
         output.message(&format!("{}: {left} left", path.display()));
     }
+    if is_torn {
+        output.message(&format!(
+            "tidegate: the last letter in {} had been cut off, so its tile is not known; fetch the area again to find it",
+            path.display()
+        ));
+    }
     let exit = run.exit(GO_ON, GO_ON, output)?;
     if exit == Exit::Complete && tally.later() > 0 {
         output.message(&format!(
@@ -93,6 +100,9 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
             tally.later()
         ));
         return Ok(Exit::Unfinished);
+    }
+    if exit == Exit::Complete && is_torn {
+        return Ok(Exit::Incomplete);
     }
     Ok(exit)
 }

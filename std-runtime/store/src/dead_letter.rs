@@ -3,6 +3,10 @@
 //! One JSON object a line, appended as tiles fail; what a `kill -9` leaves of the last line is cut off by whoever opens the
 //! file next. Letters say where somebody goes: the file can be read by its owner alone, and is no log.
 //!
+//! Nothing is done to a file before it was read to its end and found to hold letters and nothing else: one that was named
+//! by mistake stays as it is, and so does one in which a letter was damaged, since that would be a tile that nobody asks
+//! for again.
+//!
 //! The file is bounded: letters older than [`Limits::age`] go when it is opened, and when it would outgrow
 //! [`Limits::bytes`] the older half goes. Both are counted, because each is a tile that nobody will ask for again.
 //!
@@ -14,7 +18,7 @@ mod letters;
 mod next_file;
 mod replay;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -77,8 +81,8 @@ pub struct Dropped {
     pub aged: u64,
     /// Letters that made room for newer ones.
     pub crowded: u64,
-    /// Lines that were no letters; the last one may have been cut by a kill.
-    pub damaged: u64,
+    /// The last letter, 0 or 1, of which a kill had left half.
+    pub torn: u64,
 }
 
 /// Why letters could not be kept or read. None of them says where a tile is.
@@ -106,6 +110,34 @@ pub enum DeadLetterError {
         /// The file.
         letters: PathBuf,
     },
+    /// Something is in the file that is no letter.
+    #[error(
+        "line {line} of {letters} is no dead letter, so the file stays as it is; name a file that --dead-letter wrote, and if this is one, mend or remove that line", letters = letters.display()
+    )]
+    NoLetter {
+        /// The file.
+        letters: PathBuf,
+        /// Which line, counted from 1.
+        line: u64,
+    },
+    /// It is a folder or a device.
+    #[error("{letters} is not a file; name one", letters = letters.display())]
+    NoFile {
+        /// The path.
+        letters: PathBuf,
+    },
+    /// The file may not be changed.
+    #[error("{letters} is read-only; allow writing to it, or name another file", letters = letters.display())]
+    ReadOnly {
+        /// The file.
+        letters: PathBuf,
+    },
+    /// Where the file's next version has to be written there is something else.
+    #[error("{in_the_way} is in the way; move it away", in_the_way = in_the_way.display())]
+    InTheWay {
+        /// The other file.
+        in_the_way: PathBuf,
+    },
     /// A letter is longer than a line may be.
     #[error(
         "a letter for a tile of zoom {zoom} is longer than {LINE_BYTES_MAX} bytes; shorten its correlation id or class"
@@ -123,7 +155,8 @@ impl DeadLetters {
     /// Opens the file at `path` to append to it, creating it if need be, and drops what is too old by `now`.
     ///
     /// # Errors
-    /// When the file system refuses or another run has it open.
+    /// When the file system refuses, another run has it open, or there is something in it that is no letter; the file is
+    /// then as it was before.
     pub fn open(path: &Path, limits: Limits, now: SystemTime) -> Result<Self, DeadLetterError> {
         let file = open_locked(path, "open")?;
         let mut letters = Self { path: path.to_owned(), limits, file, bytes: 0, dropped: Dropped::default() };
@@ -155,15 +188,15 @@ impl DeadLetters {
         self.dropped
     }
 
-    /// Leaves out what is too old or damaged, if anything is.
+    /// Leaves out what is too old or torn, if anything is.
     fn rewrite_if_needed(&mut self, oldest: SystemTime) -> Result<(), DeadLetterError> {
         let (mut aged, mut letters) = (0, Letters::open(&self.path)?);
         while let Some(letter) = letters.next()? {
             aged += u64::from(letter.at < oldest);
         }
         self.dropped.aged += aged;
-        self.dropped.damaged += letters.damaged();
-        if aged + letters.damaged() == 0 {
+        self.dropped.torn += u64::from(letters.is_torn());
+        if aged == 0 && !letters.is_torn() {
             self.bytes = self.file.metadata().map_err(|error| failed("read", &self.path, error))?.len();
             return Ok(());
         }
@@ -255,7 +288,20 @@ fn unix_s(instant: SystemTime) -> u64 {
     instant.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Opens a file of letters to append to it, creating it if need be. One that is there is read first: opening it takes it
+/// away from everybody but its owner, which nobody wants of a file that is not ours.
 fn open_locked(path: &Path, doing: &'static str) -> Result<File, DeadLetterError> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("read", path, error)),
+        Ok(found) => {
+            Letters::check(path)?;
+            // Asked, because replacing a file needs no leave to write to it.
+            if found.permissions().readonly() {
+                return Err(DeadLetterError::ReadOnly { letters: path.to_owned() });
+            }
+        }
+    }
     let file = files::open_append(path).map_err(|error| failed(doing, path, error))?;
     lock(&file, path, path)?;
     Ok(file)

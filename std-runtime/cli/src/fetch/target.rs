@@ -1,6 +1,6 @@
 //! Where tiles go: a directory, MBTiles or PMTiles; added to what is there, unless all is to be fetched again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use tidegate::template::UrlTemplate;
@@ -53,6 +53,11 @@ pub(crate) struct Target {
 pub(crate) struct There(Option<Held>);
 
 impl TargetArgs {
+    /// Where the archive is, or will be.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.output.as_deref()
+    }
+
     /// Opens the archive; what was there before stays.
     pub(crate) fn open(&self, template: &UrlTemplate, metadata: Metadata) -> Result<Target, Fatal> {
         let Some(path) = &self.output else {

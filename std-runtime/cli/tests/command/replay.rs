@@ -135,3 +135,61 @@ fn a_file_that_is_not_there_is_named() {
     assert_eq!(code(&output), Some(2));
     assert!(stderr(&output).contains("/nowhere/dead.ndjson") && stderr(&output).contains("--dead-letter"));
 }
+
+#[test]
+fn a_file_that_is_somebody_elses_is_refused_and_left_as_it_is() {
+    let (mock, paths) = (mock("0/0/0=500"), Paths::new("tree"));
+    let archive = paths.folder.path().join("own.mbtiles");
+    let output = archive.to_str().expect("UTF-8");
+    assert_eq!(code(&Paths { archive: output.to_owned(), ..Paths::new("") }.fetch(&mock)), Some(1));
+    let notes = paths.folder.path().join("notes.md");
+    fs::write(&notes, "# Notes\n\nThat nobody else has.\n").expect("a file");
+    let letters = paths.folder.path().join("half.ndjson");
+    fs::write(&letters, "{\"z\":1,\"x\":0,\"class\":\"timeout\"}\n").expect("a file");
+    let given = mock.stats().received;
+    for foreign in [archive, notes, letters] {
+        let before = (fs::read(&foreign).expect("it is there"), fs::metadata(&foreign).expect("so").permissions());
+        let paths = Paths { letters: foreign.to_str().expect("UTF-8").to_owned(), ..Paths::new("tree") };
+        for (refused, name) in [(paths.fetch(&mock), "--dead-letter: "), (paths.replay(&mock), "replay FILE: ")] {
+            let said = stderr(&refused);
+            assert_eq!(code(&refused), Some(2), "{said}");
+            assert!(said.contains(name) && said.contains(&paths.letters), "{said}");
+            assert!(said.contains("line 1 ") && said.contains("name a file that --dead-letter wrote"), "{said}");
+        }
+        let after = (fs::read(&foreign).expect("still"), fs::metadata(&foreign).expect("so").permissions());
+        assert!(before == after, "{} changed", paths.letters);
+        assert_eq!(fs::read_dir(paths.folder.path()).expect("a folder").count(), 0, "no archive was begun");
+    }
+    assert_eq!(mock.stats().received, given, "what cannot be kept is not fetched");
+}
+
+#[test]
+fn letters_and_archive_cannot_be_one_file_under_any_name() {
+    let (mock, paths) = (mock("0/0/0=500"), Paths::new("world.mbtiles"));
+    let roundabout = paths.folder.path().join(".").join("world.mbtiles").to_str().expect("UTF-8").to_owned();
+    for letters in [paths.archive.clone(), roundabout] {
+        let paths =
+            Paths { letters, archive: paths.archive.clone(), folder: tempfile::tempdir().expect("a directory") };
+        for refused in [paths.fetch(&mock), paths.replay(&mock)] {
+            assert_eq!(code(&refused), Some(2), "{}", stderr(&refused));
+            assert!(stderr(&refused).contains("--output") && stderr(&refused).contains("of its own"));
+        }
+        assert!(!Path::new(&paths.archive).exists(), "nothing is written");
+    }
+}
+
+#[test]
+fn of_a_letter_that_was_cut_off_a_replay_says_so_and_is_not_complete() {
+    let (mock, paths) = (mock("1/0/0=500\n 2/1/1=reset"), Paths::new("tree"));
+    assert_eq!(code(&paths.fetch(&mock)), Some(1));
+    let text = fs::read_to_string(&paths.letters).expect("the file");
+    fs::write(&paths.letters, &text[..text.len() - 20]).expect("half a letter");
+    set(&mock, "");
+    let replayed = paths.replay(&mock);
+    let said = stderr(&replayed);
+    assert_eq!((code(&replayed), settled(&mock).received), (Some(1), 1), "{said}");
+    assert!(said.contains("had been cut off") && said.contains("fetch the area again"), "{said}");
+
+    fs::write(&paths.letters, "").expect("an empty file");
+    assert_eq!(code(&paths.replay(&mock)), Some(0), "is a file without letters");
+}

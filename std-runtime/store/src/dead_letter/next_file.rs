@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{DeadLetter, DeadLetterError, failed, lock};
+use super::{DeadLetter, DeadLetterError, Letters, failed, lock};
 use crate::files;
 
 /// The file that is about to take the place of another one.
@@ -19,12 +19,13 @@ pub(super) struct NextFile {
 impl NextFile {
     pub(super) fn create(path: &Path) -> Result<Self, DeadLetterError> {
         let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
+        temporary.push(SUFFIX);
         let temporary = PathBuf::from(temporary);
         // What a kill left. Nobody else is writing it: whoever does holds the lock on the file itself.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("replace", path, error)),
-            _ => {}
+        match Letters::check(&temporary) {
+            Ok(()) => fs::remove_file(&temporary).map_err(|error| failed("replace", path, error))?,
+            Err(DeadLetterError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => return Err(DeadLetterError::InTheWay { in_the_way: temporary }),
         }
         let file = files::create_new(&temporary).map_err(|error| failed("replace", path, error))?;
         Ok(Self { path: path.to_owned(), temporary, out: BufWriter::new(file), bytes: 0 })
@@ -46,3 +47,6 @@ impl NextFile {
         Ok(file)
     }
 }
+
+/// What is added to the name of the file that will be replaced.
+const SUFFIX: &str = ".tidegate-new";

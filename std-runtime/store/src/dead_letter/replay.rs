@@ -38,6 +38,7 @@ pub struct Replay {
     letters: Letters,
     /// Where the last letter of each tile that is still to come begins. Bounded by the size of the file.
     last: HashMap<TileId, u64>,
+    is_torn: bool,
     /// Keeps other runs away from the file.
     _lock: File,
 }
@@ -53,17 +54,19 @@ impl Replay {
     /// Opens the file at `path`. It stays as it is until [`Kept::finish`].
     ///
     /// # Errors
-    /// When there is none, it cannot be read, or another run has it open.
+    /// When there is none, it cannot be read, something in it is no letter, or another run has it open; the file is then as
+    /// it was before.
     pub fn open(path: &Path) -> Result<(Self, Kept), DeadLetterError> {
         // Reading first: opening to append would create a file where there is none.
-        let mut letters = Letters::open(path)?;
+        Letters::check(path)?;
         let lock = open_locked(path, "open")?;
+        let mut letters = Letters::open(path)?;
         let mut last = HashMap::new();
         while let Some(letter) = letters.next()? {
             last.insert(letter.tile, letters.offset());
         }
         let kept = Kept { next: NextFile::create(path)?, count: 0 };
-        Ok((Self { letters: Letters::open(path)?, last, _lock: lock }, kept))
+        Ok((Self { letters: Letters::open(path)?, last, is_torn: letters.is_torn(), _lock: lock }, kept))
     }
 
     /// How many tiles are still to come.
@@ -87,9 +90,9 @@ impl Replay {
         Ok(None)
     }
 
-    /// How many lines up to here were no letters.
-    pub fn damaged(&self) -> u64 {
-        self.letters.damaged()
+    /// Whether the file ended in half a letter, which is not tried again and not kept.
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
     }
 }
 

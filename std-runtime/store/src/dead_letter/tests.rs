@@ -62,23 +62,107 @@ fn wherever_the_last_line_is_cut_the_others_stay_and_appending_goes_on() {
     for cut in first..whole.len() {
         fs::write(&path, &whole[..cut]).unwrap();
         let mut letters = open(&path, 0);
-        assert_eq!(letters.dropped().damaged, u64::from(cut > first), "cut at {cut}");
+        assert_eq!(letters.dropped().torn, u64::from(cut > first), "cut at {cut}");
         letters.add(&letter(3, 12)).unwrap();
         drop(letters);
         assert_eq!(read(&path), [letter(1, 10), letter(3, 12)], "cut at {cut}");
     }
 }
 
+/// The bytes of one letter.
+fn line() -> Vec<u8> {
+    letter(1, 10).to_line().unwrap()
+}
+
+/// That neither of the two ways to open the file at `path` is open to it, and that it stays as it was.
+fn assert_left_alone(path: &Path, content: &[u8], number: u64) {
+    fs::write(path, content).unwrap();
+    let before = fs::metadata(path).unwrap().permissions();
+    let opened = DeadLetters::open(path, Limits::DEFAULT, at(40 * 24 * 3600)).map(drop);
+    for refused in [opened, Replay::open(path).map(drop)] {
+        let text = String::from_utf8_lossy(content);
+        assert!(
+            matches!(refused, Err(DeadLetterError::NoLetter { line, .. }) if line == number),
+            "{refused:?}: {text}"
+        );
+    }
+    assert!(fs::read(path).unwrap() == content);
+    assert_eq!(fs::metadata(path).unwrap().permissions(), before);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing lies beside it");
+}
+
 #[test]
-fn lines_that_are_no_letters_are_counted_and_left_out() {
+fn a_file_that_is_not_made_of_letters_is_left_alone() {
     let (_folder, path) = file();
-    open(&path, 0).add(&letter(1, 10)).unwrap();
-    let line = fs::read_to_string(&path).unwrap();
-    let beyond_the_world = line.replace("\"x\":1", "\"x\":99");
-    fs::write(&path, format!("nonsense\n{beyond_the_world}{line}{}\n", "9".repeat(3000))).unwrap();
-    let letters = open(&path, 0);
-    assert_eq!(letters.dropped(), Dropped { damaged: 3, ..Dropped::default() });
-    assert_eq!(read(&path), [letter(1, 10)]);
+    let foreign: [&[u8]; 8] = [
+        b"# Notes\n\nSomebody's own.\n",
+        b"notes without an end",
+        b"SQLite format 3\0 and more",
+        b"{\"type\":\"FeatureCollection\"}",
+        b"{\"z\":1,\"x\":0,\"y\":0}",
+        b"3/4/5\n3/4/6\n",
+        b"\n",
+        &[0; 9000],
+    ];
+    for content in foreign {
+        assert_left_alone(&path, content, 1);
+    }
+}
+
+#[test]
+fn a_letter_that_is_damaged_is_named_by_its_line_and_nothing_is_dropped() {
+    let (_folder, path) = file();
+    let beyond_the_world = String::from_utf8(line()).unwrap().replace("\"x\":1", "\"x\":99").into_bytes();
+    let (whole, half) = (line(), line()[..30].to_vec());
+    let glued = [&half[..], &whole].concat();
+    for damaged in [&b"nonsense\n"[..], &beyond_the_world, &glued, &b"9".repeat(5000)] {
+        assert_left_alone(&path, &[&whole, damaged, &whole].concat(), 2);
+        assert_left_alone(&path, &[&whole, damaged].concat(), 2);
+    }
+}
+
+#[test]
+fn of_a_last_letter_that_was_cut_a_replay_says_that_there_was_one() {
+    let (_folder, path) = file();
+    let whole = line();
+    for cut in 0..whole.len() {
+        fs::write(&path, [&whole[..], &whole[..cut]].concat()).unwrap();
+        assert_eq!(Replay::open(&path).unwrap().0.is_torn(), cut > 0, "cut at {cut}");
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert_eq!(Replay::open(&path).unwrap().0.is_torn(), cut > 0, "the only one, cut at {cut}");
+    }
+}
+
+#[test]
+fn what_is_no_file_or_read_only_is_refused() {
+    let (folder, path) = file();
+    let refused = DeadLetters::open(folder.path(), Limits::DEFAULT, at(0));
+    assert!(matches!(refused, Err(DeadLetterError::NoFile { .. })), "{refused:?}");
+    fs::write(&path, line()).unwrap();
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions.clone()).unwrap();
+    for refused in [DeadLetters::open(&path, Limits::DEFAULT, at(0)).map(drop), Replay::open(&path).map(drop)] {
+        assert!(matches!(refused, Err(DeadLetterError::ReadOnly { .. })), "{refused:?}");
+    }
+    assert_eq!(fs::metadata(&path).unwrap().permissions(), permissions);
+}
+
+#[test]
+fn only_what_a_kill_left_is_removed_to_make_room_for_the_next_file() {
+    let (folder, path) = file();
+    let beside = folder.path().join("dead.ndjson.tidegate-new");
+    for (content, is_ours) in [(&line()[..30], true), (b"", true), (b"somebody's own", false)] {
+        fs::write(&path, line()).unwrap();
+        fs::write(&beside, content).unwrap();
+        match Replay::open(&path) {
+            Ok((replay, kept)) => assert_eq!((kept.finish(replay).unwrap(), is_ours), (1, true)),
+            Err(DeadLetterError::InTheWay { in_the_way }) => assert_eq!((&in_the_way, is_ours), (&beside, false)),
+            Err(other) => panic!("{other}"),
+        }
+        assert_eq!(fs::read(&beside).is_ok_and(|left| left == content), !is_ours);
+    }
+    assert_eq!(fs::read(&path).unwrap(), line());
 }
 
 #[test]
