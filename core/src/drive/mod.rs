@@ -116,6 +116,7 @@ impl<G: Gatekeeper, const N: usize> Turnstile<G, N> {
 
     /// Changes the gate (a pause, other settings) and says whom to wake outside the lock, since a change can make a wait
     /// shorter. [`Driver::control`] does both.
+    #[must_use = "the waker is woken outside the lock, or whoever it belongs to waits for its timer"]
     pub fn control<R>(&mut self, change: impl FnOnce(&mut G) -> R) -> (R, Option<Waker>) {
         let result = change(&mut self.gate);
         (result, self.queue.wake_head())

@@ -4,11 +4,13 @@
 //! apart: *found*, with the range of the second half of the run; *at its ceiling*, where the settings allow no more; and *not
 //! reached*, with what was really used.
 //!
-//! | confidence | cuts | second half lasts | a tenth to nine tenths of it lie within |
-//! |---|---|---|---|
-//! | high | 3 | 5 s | 25 % |
-//! | medium | 1 | 2 s | 50 % |
-//! | low | else | | |
+//! | confidence | cuts | second half lasts | a tenth to nine tenths of it lie within | used, of what was found |
+//! |---|---|---|---|---|
+//! | high | 3 | 5 s | 25 % | 3/4 |
+//! | medium | 1 | 2 s | 50 % | 1/2 |
+//! | low | else | | | |
+//!
+//! The last column is for servers that want silence after each refusal: a rate that is hardly ever used was not tried.
 
 use std::time::Duration;
 
@@ -182,9 +184,10 @@ impl Level {
             return Self::NotReached { used };
         }
         let spread = (high - low) / value;
-        let confidence = if cuts >= 3 && lasts >= Duration::from_secs(5) && spread <= 0.25 {
+        let share = used / value;
+        let confidence = if cuts >= 3 && lasts >= Duration::from_secs(5) && spread <= 0.25 && share >= 0.75 {
             Confidence::High
-        } else if cuts >= 1 && lasts >= Duration::from_secs(2) && spread <= 0.5 {
+        } else if cuts >= 1 && lasts >= Duration::from_secs(2) && spread <= 0.5 && share >= 0.5 {
             Confidence::Medium
         } else {
             Confidence::Low
@@ -243,7 +246,7 @@ fn rate_in_words(rate: Level) -> String {
         ),
         Level::AtCeiling { value } => format!("{} attempts, the most that is allowed here", PerSecond(value)),
         Level::NotReached { used } => {
-            format!("no limit: nothing was refused at {}", PerSecond(used))
+            format!("none: nothing slowed it down at {}", PerSecond(used))
         }
     }
 }
@@ -288,6 +291,10 @@ mod tests {
         assert_eq!(confidence(&steady, 1, 1), Some(Confidence::Low));
         assert_eq!(confidence(&[uneven.as_slice(); 4].concat(), 60, 9), Some(Confidence::Medium), "uneven");
         assert_eq!(confidence(&[wild.as_slice(); 4].concat(), 60, 9), Some(Confidence::Low), "wild");
+        let used_less = |times: f64| confidence(&steady.map(|rate| rate * times), 60, 9);
+        assert_eq!(used_less(1.05), Some(Confidence::High));
+        assert_eq!(used_less(1.1), Some(Confidence::Medium), "less than three quarters of it were used");
+        assert_eq!(used_less(2.0), Some(Confidence::Low), "less than half of it was used");
     }
 
     #[test]

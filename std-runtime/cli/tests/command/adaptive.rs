@@ -32,7 +32,7 @@ fn a_limit_that_was_never_touched_is_not_said_to_be_found() {
     let found = found(&run(&[&flags[..], &["--output-format", "json"]].concat()));
     assert_eq!(found[0]["rate_per_second"]["state"], "not_reached", "{found:#}");
     let text = run(&flags);
-    assert!(stdout(&text).contains("rate found            no limit: nothing was refused"), "{}", stdout(&text));
+    assert!(stdout(&text).contains("rate found            none: nothing slowed it down"), "{}", stdout(&text));
 }
 
 #[test]
