@@ -20,7 +20,8 @@ use crate::{
     bench,
     connection::ConnectionArgs,
     exit::{Exit, Fatal, HELP},
-    fetch, guard,
+    fetch::{self, Again},
+    guard,
     hosts::Hosts,
     log, mock,
     output::{Output, Painted},
@@ -100,8 +101,8 @@ pub(crate) enum OutputFormat {
 /// Where tiles come from, and how hard it is tried.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// Where tiles are, as in https://host/{z}/{x}/{y}.png; without placeholders /{z}/{x}/{y}.png is appended. The embedded
-    /// server where absent [env: TILE_BASE_URL]
+    /// Where tiles are, as in https://host/{z}/{x}/{y}.png; without placeholders /{z}/{x}/{y}.png is appended. Where absent,
+    /// bench and sweep use the embedded server; fetch and replay need one [env: TILE_BASE_URL]
     #[arg(long, visible_alias = "url", value_name = "URL")]
     pub(crate) url_template: Option<String>,
     /// A further source of the same tiles, asked in the same way, with a gate of its own; may be given up to 15 times. The
@@ -253,6 +254,15 @@ impl SourceArgs {
             Ok(template)
         };
         self.mirrors.iter().map(mirror).collect()
+    }
+
+    /// Adds where tiles are, and how they are reached.
+    pub(crate) fn again(&self, again: &mut Again) {
+        let url = self.url_template.clone().or_else(|| variable("TILE_BASE_URL"));
+        again.url("--url-template", url.as_deref());
+        self.scheme.again(again);
+        again.path("--config", self.config.as_deref());
+        self.connection.again(again);
     }
 
     /// How many connections an attempt may need: another one where it is hedged.

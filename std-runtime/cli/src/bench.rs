@@ -62,7 +62,7 @@ pub(crate) fn run(args: &BenchArgs, quiet: bool, output: &mut Output) -> Result<
     let rate = if args.schedule.is_given() { flags.rate.take() } else { None };
     let sources = flags.sources(if rate.is_some() { Preset::Load } else { Preset::Ancestor })?;
     if flags.print_config {
-        return print_config::print(&sources, &flags, Some(&args.cache), output);
+        return print_config::print(&sources, &flags, (Some(&args.cache), print_config::EMBEDDED), output);
     }
     let reports = args.reports.iter().map(|path| Ok((path, form_of(path)?))).collect::<Result<Vec<_>, Fatal>>()?;
     let place = Source::place("bench", &sources)?;

@@ -11,6 +11,7 @@ use tidegate::transport::{
 use crate::{
     args::{concurrency, idle, timeout},
     exit::Fatal,
+    fetch::Again,
     hosts::Hosts,
     print_config::{Row, given},
 };
@@ -52,6 +53,16 @@ impl ConnectionArgs {
     /// How many connections may be open.
     pub(crate) fn max_connections(&self) -> u16 {
         self.max_connections.unwrap_or(HttpConfig::default().max_connections as u16)
+    }
+
+    /// Adds how servers are reached.
+    pub(crate) fn again(&self, again: &mut Again) {
+        again.url("--proxy", self.proxy.as_deref());
+        again.path("--cacert", self.cacert.as_deref());
+        again.flag("--user-agent", self.user_agent.as_deref());
+        for _ in &self.headers {
+            again.hidden("--header");
+        }
     }
 
     /// The settings of a client for so many attempts at once, each of which has so much time, with the headers that hosts

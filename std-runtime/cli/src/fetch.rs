@@ -1,5 +1,6 @@
 //! `tidegate fetch`: the tiles of an area, into a directory or an archive.
 
+mod again;
 mod area;
 mod dry_run;
 mod target;
@@ -23,6 +24,7 @@ use crate::{
     print_config,
     source::Source,
 };
+pub(crate) use again::Again;
 use area::AreaArgs;
 pub(crate) use target::{Target, TargetArgs, There};
 pub(crate) use work::{Tally, Trouble, lock, work};
@@ -58,7 +60,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     args.cache.check(&args.source)?;
     let sources = args.source.sources(Preset::Bulk)?;
     if args.source.print_config {
-        return print_config::print(&sources, &args.source, Some(&args.cache), output);
+        return print_config::print(&sources, &args.source, (Some(&args.cache), print_config::NOWHERE), output);
     }
     let area = args.area.area()?;
     let wanted = area.count();
@@ -66,12 +68,12 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         let named = output.has_terminal() || args.source.log_locations;
         output.message(&format!("{}: {wanted} tiles", args.area.echo(named)));
     }
-    let place = Source::place("fetch", &sources)?;
+    if args.dry_run && args.sample == 0 {
+        return dry_run::print(&area, None, args.output_format, output);
+    }
+    let place = Source::named("fetch", &sources)?;
     let Sources { settings, metadata, .. } = sources;
     if args.dry_run {
-        if args.sample == 0 {
-            return dry_run::print(&area, None, args.output_format, output);
-        }
         let source = Source::open(&args.source, &args.cache, &settings, place)?;
         let estimate = dry_run::estimate(&area, args.sample, &source);
         let interrupted = interrupt::interrupted(source.stop());
@@ -118,7 +120,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     }
     match trouble.or(finished) {
         Some(trouble) => Err(Fatal::local(trouble)),
-        None => run.exit(&args.letters.advice(), GO_ON, output),
+        None => run.exit(&args.letters.advice(&args.target, &args.source), GO_ON, output),
     }
 }
 

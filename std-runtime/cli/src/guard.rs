@@ -14,8 +14,8 @@ pub(crate) fn bulk_is_allowed(command: &str, template: &UrlTemplate) -> Result<(
 pub(crate) fn refused(command: &str, host: &str) -> Fatal {
     Fatal::policy(format!(
         "tidegate {command} is not for {host}: {REASON}.\n\
-         Instead: leave out --url-template to use the embedded server, run a tile server of your own, or ask a provider \
-         that allows it."
+         Instead: use the embedded server (`bench` and `sweep` without --url-template, and `tidegate mock`), run a tile \
+         server of your own, or ask a provider that allows it."
     ))
 }
 

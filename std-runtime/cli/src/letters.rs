@@ -11,7 +11,12 @@ use tidegate::fetch::{Failure, Fault, TileReport};
 use tidegate_core::{End, Instant};
 use tidegate_store::dead_letter::{DeadLetter, DeadLetterError, DeadLetters, Limits};
 
-use crate::{exit::Fatal, source::Source};
+use crate::{
+    args::SourceArgs,
+    exit::Fatal,
+    fetch::{Again, TargetArgs},
+    source::Source,
+};
 
 /// The flag that names the file.
 #[derive(Debug, Args)]
@@ -34,11 +39,12 @@ impl LetterArgs {
     }
 
     /// What to do next about tiles that were given up.
-    pub(crate) fn advice(&self) -> String {
-        match &self.dead_letter {
-            Some(path) => format!("`tidegate replay {}` tries them again, with the same --output", path.display()),
-            None => GO_ON.to_owned(),
-        }
+    pub(crate) fn advice(&self, target: &TargetArgs, source: &SourceArgs) -> String {
+        let Some(letters) = &self.dead_letter else { return GO_ON.to_owned() };
+        let mut again = Again::replay(letters);
+        target.again(&mut again);
+        source.again(&mut again);
+        again.advice()
     }
 }
 

@@ -17,17 +17,22 @@ use crate::{
     source::url_template,
 };
 
-/// Prints every setting in force; those of a cache where the command can have one.
+/// What is said where no URL was given, of a command that brings a server of its own …
+pub(crate) const EMBEDDED: &str = "the embedded tile server, on a free port";
+/// … and of one that does not.
+pub(crate) const NOWHERE: &str = "none; this command needs one";
+
+/// Prints every setting in force; those of a cache where the command can have one, and `nowhere` where no URL was given.
 pub(crate) fn print(
     sources: &Sources,
     args: &SourceArgs,
-    cache: Option<&CacheArgs>,
+    (cache, nowhere): (Option<&CacheArgs>, &str),
     output: &mut Output,
 ) -> Result<Exit, Fatal> {
     let Sources { settings, mirrors, hosts, .. } = sources;
     let url = match url_template(settings)? {
         Some(template) => template.to_string(),
-        None => "the embedded tile server, on a free port".to_owned(),
+        None => nowhere.to_owned(),
     };
     let mut rows = of_preset(settings, &url);
     let first = url_template(settings)?;

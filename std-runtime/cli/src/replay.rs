@@ -55,9 +55,9 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     args.cache.check(&args.source)?;
     let sources = args.source.sources(Preset::Bulk)?;
     let Some(path) = args.letters.as_ref().filter(|_| !args.source.print_config) else {
-        return print_config::print(&sources, &args.source, Some(&args.cache), output);
+        return print_config::print(&sources, &args.source, (Some(&args.cache), print_config::NOWHERE), output);
     };
-    let place = Source::place("replay", &sources)?;
+    let place = Source::named("replay", &sources)?;
     let Sources { settings, metadata, .. } = sources;
     apart("replay FILE", path, args.target.path())?;
     let (replay, kept) =

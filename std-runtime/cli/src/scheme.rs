@@ -1,9 +1,9 @@
 //! The ways in which a tile server wants to be asked, by flag.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
 use tidegate_store::scheme::{Wms, WmsVersion, Wmts};
 
-use crate::exit::Fatal;
+use crate::{exit::Fatal, fetch::Again};
 
 /// The flags that say how a server wants to be asked.
 #[derive(Clone, Debug, Args)]
@@ -64,6 +64,25 @@ impl SchemeArgs {
             Scheme::Wmts => Ok(self.wmts()?.key_value(url)),
             Scheme::Wms => wms(WmsVersion::V1_3_0),
             Scheme::Wms111 => wms(WmsVersion::V1_1_1),
+        }
+    }
+
+    /// Adds what was said of it.
+    pub(crate) fn again(&self, again: &mut Again) {
+        if self.scheme == Scheme::Xyz {
+            return;
+        }
+        let name = self.scheme.to_possible_value();
+        again.flag("--scheme", name.as_ref().map(PossibleValue::get_name));
+        again.flag("--layers", self.layers.as_deref());
+        again.flag("--styles", self.styles.as_deref());
+        if matches!(self.scheme, Scheme::Wmts | Scheme::Wms | Scheme::Wms111) {
+            again.flag("--media-type", Some(&self.media_type));
+            again.flag("--matrix-set", Some(&self.matrix_set));
+            again.flag(
+                "--matrix-prefix",
+                Some(&self.matrix_prefix).filter(|prefix| !prefix.is_empty()).map(|prefix| &**prefix),
+            );
         }
     }
 

@@ -57,6 +57,17 @@ impl Source {
         Self::place_with(command, sources, MockConfig::default())
     }
 
+    /// Where tiles are for a command that keeps them: nobody wants those of the embedded server in an archive of theirs.
+    pub(crate) fn named(command: &str, sources: &Sources) -> Result<Place, Fatal> {
+        if sources.settings.url.value.is_none() && sources.mirrors.is_empty() {
+            return Err(Fatal::usage(format!(
+                "--url-template: {command} where from? name the source, as in --url-template https://host/{{z}}/{{x}}/{{y}}.png, or \
+                 in TILE_BASE_URL; `tidegate mock` serves tiles to try it with"
+            )));
+        }
+        Self::place(command, sources)
+    }
+
     /// The same with another server where none is given.
     pub(crate) fn place_with(command: &str, sources: &Sources, config: MockConfig) -> Result<Place, Fatal> {
         let (mirrors, hosts) = (sources.mirrors.clone(), sources.hosts.clone());

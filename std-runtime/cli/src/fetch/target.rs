@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
 use tidegate::template::UrlTemplate;
 use tidegate_core::TileId;
 use tidegate_store::{
@@ -10,6 +10,7 @@ use tidegate_store::{
     sink::{Format, Held, Sink, SinkError},
 };
 
+use super::Again;
 use crate::{exit::Fatal, verify};
 
 /// The flags that choose an archive.
@@ -56,6 +57,14 @@ impl TargetArgs {
     /// Where the archive is, or will be.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.output.as_deref()
+    }
+
+    /// Adds where the archive is, and of which kind.
+    pub(crate) fn again(&self, again: &mut Again) {
+        again.path("--output", self.path());
+        let name = self.format.as_ref().and_then(ValueEnum::to_possible_value);
+        again.flag("--format", name.as_ref().map(PossibleValue::get_name));
+        again.flag("--extension", self.extension.as_deref());
     }
 
     /// Opens the archive; what was there before stays.

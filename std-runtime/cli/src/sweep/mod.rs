@@ -97,7 +97,7 @@ enum Format {
 pub(crate) fn run(args: &SweepArgs, quiet: bool, output: &mut Output) -> Result<Exit, Fatal> {
     let sources = args.source.sources(Preset::Ancestor)?;
     if args.source.print_config {
-        return print_config::print(&sources, &args.source, None, output);
+        return print_config::print(&sources, &args.source, (None, print_config::EMBEDDED), output);
     }
     args.check(&sources)?;
     let reports = args.reports.iter().map(format_of).collect::<Result<Vec<_>, _>>()?;

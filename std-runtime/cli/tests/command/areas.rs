@@ -169,7 +169,7 @@ fn what_is_missing_is_named_with_the_fix() {
     for (arguments, parts) in [
         (&["fetch", "--zooms", "0", "--output", "x"][..], ["--bbox W,S,E,N", "--list FILE"]),
         (&["fetch", "--bbox", "1,1,2,2", "--output", "x"], ["--zooms", "0-6"]),
-        (&["fetch", "--bbox", "1,1,2,2", "--zooms", "0"], ["--output", ".mbtiles"]),
+        (&["fetch", "--bbox", "1,1,2,2", "--zooms", "0", "--url-template", "http://a.test"], ["--output", ".mbtiles"]),
         (&["fetch", "--list", "/nowhere/list", "--output", "x"], ["--list=/nowhere/list", "cannot read"]),
         (&["fetch", "--bbox", "1,1,2,2", "--zooms", "0", "--shard", "4/3", "--output", "x"], ["--shard", "4/3"]),
         (&["bench", "--scheme", "wms", "--url-template", "http://a.test/"], ["--layers", "roads,rivers"]),

@@ -137,9 +137,11 @@ fn the_configuration_is_shown_with_its_origins() {
     assert_eq!(row("headers"), "headers X-Api-Key flag");
     assert_eq!(row("global-timeout"), "global-timeout 90s flag");
     assert!(!text.contains("canary"), "{text}");
-    let embedded = stdout(&run(&["fetch", "--print-config", "--preset", "polite"]));
+    let embedded = stdout(&run(&["bench", "--print-config", "--preset", "polite"]));
     assert!(embedded.contains("the embedded tile server") && !embedded.contains("127.0.0.1"), "{embedded}");
     assert!(embedded.lines().any(|line| line.starts_with("preset") && line.ends_with("flag")), "{embedded}");
+    let nowhere = stdout(&run(&["fetch", "--print-config"]));
+    assert!(nowhere.contains("this command needs one") && !nowhere.contains("embedded"), "{nowhere}");
 }
 
 #[test]

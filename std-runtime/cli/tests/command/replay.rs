@@ -6,7 +6,7 @@ use tidegate_lab::mock::Mock;
 
 use crate::{
     archives::tiles,
-    support::{code, json, mock, run, settled, stderr},
+    support::{code, json, mock, run, settled, stderr, tidegate},
 };
 
 struct Paths {
@@ -131,7 +131,7 @@ fn a_pause_that_the_server_asked_for_stands_in_the_letter_whatever_status_came_w
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let output = run(&["replay", "/nowhere/dead.ndjson", "--output", "x"]);
+    let output = run(&["replay", "/nowhere/dead.ndjson", "--output", "x", "--url", "http://127.0.0.1:1"]);
     assert_eq!(code(&output), Some(2));
     assert!(stderr(&output).contains("/nowhere/dead.ndjson") && stderr(&output).contains("--dead-letter"));
 }
@@ -192,4 +192,68 @@ fn of_a_letter_that_was_cut_off_a_replay_says_so_and_is_not_complete() {
 
     fs::write(&paths.letters, "").expect("an empty file");
     assert_eq!(code(&paths.replay(&mock)), Some(0), "is a file without letters");
+}
+
+#[test]
+fn without_a_source_nothing_is_fetched_and_no_letter_is_lost() {
+    let (mock, paths) = (mock("0/0/0=500"), Paths::new("world.mbtiles"));
+    assert_eq!(code(&paths.fetch(&mock)), Some(1));
+    let (before, held) = (fs::read(&paths.letters).expect("the file"), tiles(Path::new(&paths.archive)));
+    let replay = ["replay", &paths.letters, "--output", &paths.archive];
+    let fetch = ["fetch", "--bbox=-1,-1,1,1", "--zooms", "0-1", "--output", &paths.archive];
+    let sampled = ["fetch", "--bbox=-1,-1,1,1", "--zooms", "0-1", "--dry-run"];
+    for arguments in [&replay[..], &fetch, &sampled] {
+        let unset = run(arguments);
+        let set_to_nothing = tidegate(arguments).env("TILE_BASE_URL", "").output().expect("the command starts");
+        for refused in [unset, set_to_nothing] {
+            let said = stderr(&refused);
+            assert_eq!(code(&refused), Some(2), "{said}");
+            assert!(said.contains("--url-template") && said.contains("TILE_BASE_URL"), "{said}");
+        }
+    }
+    assert!(fs::read(&paths.letters).expect("still") == before);
+    assert!(tiles(Path::new(&paths.archive)) == held, "nothing came in");
+    let counted = run(&[&sampled[..], &["--sample", "0"]].concat());
+    assert_eq!(code(&counted), Some(0), "to count asks nobody: {}", stderr(&counted));
+}
+
+/// The words of the command that a message puts between backticks, as a shell would read them.
+fn advised(said: &str) -> Vec<String> {
+    let command = said.split('`').nth(1).unwrap_or_else(|| panic!("no command in {said}"));
+    let words = std::process::Command::new("sh").args(["-c", &format!("printf '%s\\n' {command}")]).output();
+    let words = String::from_utf8(words.expect("a shell").stdout).expect("UTF-8");
+    words.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_command_that_a_fetch_advises_works_as_it_stands() {
+    let (mock, folder) = (mock("1/0/0=500"), tempfile::tempdir().expect("a directory"));
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (archive, letters) = (path("it's the world"), path("dead letters"));
+    let area = ["fetch", "--bbox=-180,-85.06,180,85.06", "--zooms", "0-1", "--output", &archive, "--retries", "0"];
+    let further = ["--format", "mbtiles", "--dead-letter", &letters, "--scheme", "tms"];
+    let with_url = ["--url-template", &mock.url_template()];
+    for (flags, variable) in [(&with_url[..], ""), (&[], &*mock.url_template())] {
+        set(&mock, "1/0/0=500");
+        let arguments = [&area[..], &further, flags].concat();
+        let fetched = tidegate(&arguments).env("TILE_BASE_URL", variable).output().expect("the command starts");
+        assert_eq!(code(&fetched), Some(1), "{}", stderr(&fetched));
+        set(&mock, "");
+        let advised = advised(&stderr(&fetched));
+        let replayed = run(&advised.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((code(&replayed), settled(&mock).received), (Some(0), 1), "{advised:?}: {}", stderr(&replayed));
+        assert_eq!(tiles(Path::new(&archive)).len(), 5);
+        fs::remove_file(&archive).expect("it is there");
+    }
+}
+
+#[test]
+fn what_a_fetch_advises_tells_no_secret() {
+    let (mock, paths) = (mock("0/0/0=500"), Paths::new("tree"));
+    let secret = format!("http://{}/{{z}}/{{x}}/{{y}}.png?key=canary", mock.addr());
+    let area = ["fetch", "--bbox=0,0,0,0", "--zooms", "0", "--retries", "0", "--output", &paths.archive];
+    let further = ["--dead-letter", &paths.letters, "--header", "X-Key: canary", "--url-template", &secret];
+    let said = stderr(&run(&[&area[..], &further].concat()));
+    assert!(said.contains("--url-template … --header …` tries them again") && !said.contains("canary"), "{said}");
 }
