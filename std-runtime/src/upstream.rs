@@ -102,6 +102,12 @@ impl<C: Clock> Upstream<C> {
         View::of(refused, breaker)
     }
 
+    /// What the gate would say to an attempt now, where it would not let it go. Nothing is taken.
+    pub fn refusal(&self, attempt: Try) -> Option<Admission> {
+        let now = self.clock.now();
+        self.control(|gate| gate.peek(now, attempt))
+    }
+
     /// What the gate looks like now.
     pub fn status(&self) -> Status {
         let now = self.clock.now();

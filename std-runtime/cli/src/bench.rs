@@ -134,9 +134,9 @@ fn measure(
     output: &mut Output,
 ) -> Run {
     let mut progress = Progress::start(recorder.ledger.requested, quiet);
-    let stream = each(source, tiles, Progress::interval(output), |report| {
+    let stream = each(source, tiles, |report| {
         report.iter().for_each(|report| recorder.record(report));
-        progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
+        progress.show(&recorder.ledger, source, output);
     });
     progress.end(output);
     recorder.finish(source, &stream)

@@ -71,7 +71,8 @@ Exit codes:
     0  all tiles fetched, or known to be empty
     1  some tiles were given up; verify: the archive is not sound
     2  a flag, variable or file that cannot be used
-    3  the source cannot be used: it refuses access, or gave nothing at all
+    3  the source cannot be used: it refuses access, or gave nothing at all;
+       fetch and replay end where it gave nothing at all for 3 minutes
     4  this machine: a file that cannot be written, a full disk
     5  time ran out; running it again goes on
     6  refused because of the host's usage policy

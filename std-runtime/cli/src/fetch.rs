@@ -75,10 +75,14 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     let Sources { settings, metadata, .. } = sources;
     if args.dry_run {
         let source = Source::open(&args.source, &args.cache, &settings, place)?;
-        let estimate = dry_run::estimate(&area, args.sample, &source);
+        let sampled = dry_run::estimate(&area, args.sample, &source, quiet, output);
         let interrupted = interrupt::interrupted(source.stop());
         source.close();
-        let estimate = estimate.map_err(Fatal::local)?;
+        let dry_run::Sampled { estimate, silence } = sampled.map_err(Fatal::local)?;
+        if let Some(silence) = silence {
+            dry_run::print(&area, estimate, args.output_format, output)?;
+            return Err(Fatal { exit: Exit::Source, message: format!("{silence}; {GO_ON}") });
+        }
         if interrupted {
             output.message("tidegate: interrupted before the estimate; run the same command again");
             return Ok(Exit::Interrupted);

@@ -16,6 +16,7 @@ mod mock;
 mod output;
 mod print_config;
 mod progress;
+mod pulse;
 mod replay;
 mod report;
 mod resources;

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use smol::stream::StreamExt;
 use tidegate::{
-    fetch::{TileReport, TileStream},
+    fetch::{Fault, TileReport, TileStream},
     ledger::Ledger,
-    upstream::Status,
 };
 use tidegate_core::{TileId, breaker::BreakerState};
 
 use crate::{
     output::{Output, bytes},
+    pulse::Standing,
     source::Source,
 };
 
@@ -35,20 +35,18 @@ impl Progress {
         Self { span: Some(span), ..self }
     }
 
-    /// How often it shows where things stand.
-    pub(crate) fn interval(output: &Output) -> Duration {
-        if output.has_terminal() { ON_TERMINAL } else { ELSEWHERE }
-    }
-
     /// Shows where things stand, if it is time to.
-    pub(crate) fn show(&mut self, ledger: &Ledger, status: Status, output: &mut Output) {
+    pub(crate) fn show(&mut self, ledger: &Ledger, source: &Source, output: &mut Output) {
         let since = self.shown.unwrap_or(self.started);
-        if self.quiet || since.elapsed() < Self::interval(output) {
+        let interval = if output.has_terminal() { TICK } else { ELSEWHERE };
+        if self.quiet || since.elapsed() < interval {
             return;
         }
         self.shown = Some(Instant::now());
-        let line = self.line(ledger, status, self.started.elapsed());
-        let bar = output.has_terminal().then(|| bar(ledger.accounted(), self.wanted));
+        let standing = source.standing();
+        let line = self.line(ledger, &standing, self.started.elapsed());
+        // A wait is worth its place.
+        let bar = (output.has_terminal() && standing.wait.is_none()).then(|| bar(ledger.accounted(), self.wanted));
         output.progress(&(bar.unwrap_or_default() + &line));
     }
 
@@ -59,30 +57,27 @@ impl Progress {
         }
     }
 
-    fn line(&self, ledger: &Ledger, status: Status, elapsed: Duration) -> String {
-        let done = ledger.accounted();
-        let percent = done * 100 / self.wanted.max(1);
-        let per_second = done as f64 / elapsed.as_secs_f64().max(0.001);
-        let left = match self.span {
-            Some(span) => span.saturating_sub(elapsed).as_secs_f64(),
-            None => self.wanted.saturating_sub(done) as f64 / per_second,
+    fn line(&self, ledger: &Ledger, standing: &Standing, elapsed: Duration) -> String {
+        let (done, wanted) = (ledger.accounted(), self.wanted);
+        let percent = done * 100 / wanted.max(1);
+        let pace = match standing.wait {
+            Some(wait) => format!("| {wait}{}", standing.last.map(in_short).unwrap_or_default()),
+            None => self.pace(done, standing, elapsed),
         };
-        // Before the first tile nobody knows.
-        let eta = Duration::try_from_secs_f64(left.ceil()).map_or("?".to_owned(), |eta| format!("{}s", eta.as_secs()));
-        let breaker = match status.breaker {
-            BreakerState::Closed { ramp: u16::MAX, .. } => "closed",
-            BreakerState::Closed { .. } => "recovering",
-            BreakerState::Open { .. } => "open",
-            BreakerState::HalfOpen { .. } => "half-open",
-        };
-        // What matters most comes first: a narrow terminal cuts the rest off.
+        let gate = standing.status.map(|status| {
+            let breaker = match status.breaker {
+                BreakerState::Closed { ramp: u16::MAX, .. } => "closed",
+                BreakerState::Closed { .. } => "recovering",
+                BreakerState::Open { .. } => "open",
+                BreakerState::HalfOpen { .. } => "half-open",
+            };
+            format!(" | in flight {}/{} | breaker {breaker}", status.in_flight, status.limit)
+        });
+        // What matters most comes first: a narrow terminal cuts the rest off. A sweep has had other sources before this one.
         format!(
-            "{done}/{} tiles {percent}% {per_second:.0} t/s ETA {eta} | retries {} | in flight {}/{} | breaker {breaker} \
-             | ok {} there {} empty {} failed {} | {}",
-            self.wanted,
-            ledger.retries,
-            status.in_flight,
-            status.limit,
+            "{done}/{wanted} tiles {percent}% {pace} | retries {}{} | ok {} there {} empty {} failed {} | {}",
+            ledger.retries.max(standing.retries),
+            gate.unwrap_or_default(),
             ledger.fetched,
             ledger.revalidated,
             ledger.empty,
@@ -90,6 +85,26 @@ impl Progress {
             bytes(ledger.bytes),
         )
     }
+
+    /// How fast it is, and how long it will take.
+    fn pace(&self, done: u64, standing: &Standing, elapsed: Duration) -> String {
+        let per_second = done as f64 / elapsed.as_secs_f64().max(0.001);
+        let left = match self.span {
+            Some(span) => span.saturating_sub(elapsed).as_secs_f64(),
+            None => self.wanted.saturating_sub(done) as f64 / per_second,
+        };
+        // Before the first tile nobody knows.
+        let eta = Duration::try_from_secs_f64(left.ceil()).map_or("?".to_owned(), |eta| format!("{}s", eta.as_secs()));
+        let nothing = standing.last.filter(|_| !standing.has_given);
+        let nothing = nothing.map(|last| format!(" | nothing has come yet{}", in_short(last))).unwrap_or_default();
+        format!("{per_second:.0} t/s ETA {eta}{nothing}")
+    }
+}
+
+/// What went wrong last, without the advice that follows a colon.
+fn in_short(last: Fault) -> String {
+    let text = last.to_string();
+    format!("; last: {}", text.split(": ").next().unwrap_or_default())
 }
 
 /// Twenty columns and a blank.
@@ -99,25 +114,20 @@ fn bar(done: u64, wanted: u64) -> String {
     format!("[{}{}] ", "#".repeat(filled), "-".repeat(empty))
 }
 
-/// Fetches `tiles` and hands each report to `take` as it comes; in between `None`, every so often: it may be time to show where
-/// things stand.
+/// Fetches `tiles` and hands each report to `take` as it comes; in between `None`, several times a second: it may be time to show
+/// where things stand.
 pub(crate) fn each(
     source: &Source,
     tiles: impl Iterator<Item = TileId> + Send + 'static,
-    every: Duration,
     mut take: impl FnMut(Option<TileReport>),
 ) -> TileStream {
     let stream = source.fetcher.stream(source.runtime.executor(), tiles, source.deadline_at());
-    follow(stream, every, |_stream, report| take(report))
+    follow(stream, |_stream, report| take(report))
 }
 
 /// The same of a stream that has begun, which is handed over each time, too.
-pub(crate) fn follow(
-    mut stream: TileStream,
-    every: Duration,
-    mut take: impl FnMut(&TileStream, Option<TileReport>),
-) -> TileStream {
-    let mut ticks = smol::Timer::interval(every);
+pub(crate) fn follow(mut stream: TileStream, mut take: impl FnMut(&TileStream, Option<TileReport>)) -> TileStream {
+    let mut ticks = smol::Timer::interval(TICK);
     smol::block_on(async {
         loop {
             let report = async { stream.next().await.map(Some) };
@@ -129,13 +139,18 @@ pub(crate) fn follow(
     stream
 }
 
-const ON_TERMINAL: Duration = Duration::from_millis(200);
+/// How often it is looked at where things stand, and on a terminal shown.
+const TICK: Duration = Duration::from_millis(200);
 const ELSEWHERE: Duration = Duration::from_secs(5);
 const BAR_WIDTH: u16 = 20;
 
 #[cfg(test)]
 mod tests {
+    use tidegate::{transport::TransportError, upstream::Status};
+    use tidegate_core::Why;
+
     use super::*;
+    use crate::pulse::Wait;
 
     const STATUS: Status = Status {
         breaker: BreakerState::Closed { ramp: u16::MAX, clean: 0 },
@@ -151,11 +166,12 @@ mod tests {
         rate_cuts: 0,
         limit_cuts: 0,
     };
+    const STANDING: Standing = Standing { status: Some(STATUS), retries: 0, has_given: true, last: None, wait: None };
 
     #[test]
     fn a_line_says_how_far_and_how_long_and_counts_no_retry_as_work() {
         let ledger = Ledger { requested: 200, fetched: 40, empty: 8, failed: 2, retries: 1_000, ..Ledger::default() };
-        let line = Progress::start(200, false).line(&ledger, STATUS, Duration::from_secs(5));
+        let line = Progress::start(200, false).line(&ledger, &STANDING, Duration::from_secs(5));
         assert!(
             line.starts_with("50/200 tiles 25% 10 t/s ETA 15s | retries 1000 | in flight 7/10 | breaker closed "),
             "{line}"
@@ -165,16 +181,40 @@ mod tests {
     #[test]
     fn what_goes_by_a_schedule_ends_with_it_however_little_is_done() {
         let progress = Progress::start(1_000, false).ending_after(Duration::from_secs(30));
-        let line = progress.line(&Ledger { fetched: 1, ..Ledger::default() }, STATUS, Duration::from_secs(12));
+        let line = progress.line(&Ledger { fetched: 1, ..Ledger::default() }, &STANDING, Duration::from_secs(12));
         assert!(line.starts_with("1/1000 tiles 0% 0 t/s ETA 18s |"), "{line}");
-        let line = progress.line(&Ledger::default(), STATUS, Duration::from_secs(31));
+        let line = progress.line(&Ledger::default(), &STANDING, Duration::from_secs(31));
         assert!(line.contains(" ETA 0s |"), "{line}");
     }
 
     #[test]
     fn before_the_first_tile_nobody_knows_how_long_it_takes() {
-        let line = Progress::start(200, false).line(&Ledger::default(), STATUS, Duration::from_secs(5));
+        let line = Progress::start(200, false).line(&Ledger::default(), &STANDING, Duration::from_secs(5));
         assert!(line.starts_with("0/200 tiles 0% 0 t/s ETA ? |"), "{line}");
+    }
+
+    #[test]
+    fn a_wait_is_said_with_its_end_its_reason_and_what_went_wrong_and_retries_are_those_made() {
+        let wait = Some(Wait { span: Duration::from_secs(12), why: Why::Open { bad: 16, calls: 16 } });
+        let last = Some(Fault::Transport(TransportError::Connect(std::io::ErrorKind::ConnectionRefused)));
+        let standing = Standing { retries: 12, has_given: false, last, wait, ..STANDING };
+        let line = Progress::start(4, false).line(&Ledger::default(), &standing, Duration::from_secs(5));
+        assert!(
+            line.starts_with(
+                "0/4 tiles 0% | waiting 12 s: breaker open after 16 bad of 16 calls; last: could not connect (connection \
+                 refused) | retries 12 |"
+            ),
+            "{line}"
+        );
+        let line = Progress::start(4, false).line(
+            &Ledger::default(),
+            &Standing { wait: None, ..standing },
+            Duration::from_secs(5),
+        );
+        assert!(
+            line.contains(" ETA ? | nothing has come yet; last: could not connect (connection refused) |"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::{
     guard,
     hosts::Hosts,
     interrupt,
+    pulse::{Pulse, SILENCE_MAX, Silence, Standing},
 };
 
 /// What a command fetches from, with what it runs on.
@@ -47,6 +48,9 @@ pub(crate) struct Source {
     listening: Option<Server>,
     /// What is kept, where somebody asked for that.
     cache: Option<Arc<TileCache>>,
+    pulse: Arc<Pulse>,
+    /// How long nothing at all may come.
+    pub(crate) silence_max: Duration,
     deadline: Instant,
 }
 
@@ -128,7 +132,8 @@ impl Source {
         let mirrors = mirrors.into_iter().map(mirror).collect::<Result<Vec<_>, Fatal>>()?;
         let choice = Arc::new(Healthiest::of(1 + mirrors.len()));
         let health = Arc::new(Health::start(clock.now(), 1 + mirrors.len()));
-        let routes = Routes { mirrors, choice, watch: Arc::clone(&health) as _, cache: caching, hedge: args.hedge };
+        let pulse = Arc::new(Pulse::new(Arc::clone(&health)));
+        let routes = Routes { mirrors, choice, watch: Arc::clone(&pulse) as _, cache: caching, hedge: args.hedge };
         let parts = Parts {
             transport,
             upstream: upstream(settings)?,
@@ -143,7 +148,21 @@ impl Source {
         let runtime = Runtime::start(1).map_err(Fatal::local)?;
         let listening = args.listen.map(|address| listen(address, health, fetcher.clone())).transpose()?;
         let deadline = args.global_timeout.map_or(Instant::MAX, |span| fetcher.upstream().deadline_in(span));
-        Ok(Self { fetcher, runtime, seed, template, hosts, gates, embedded, listening, cache, deadline })
+        let silence_max = SILENCE_MAX;
+        Ok(Self {
+            fetcher,
+            runtime,
+            seed,
+            template,
+            hosts,
+            gates,
+            embedded,
+            listening,
+            cache,
+            pulse,
+            silence_max,
+            deadline,
+        })
     }
 
     /// Each source's host and gate.
@@ -187,6 +206,29 @@ impl Source {
     /// What the cache holds and did.
     pub(crate) fn cache(&self) -> Option<CacheStats> {
         self.cache.as_ref().map(|cache| cache.stats())
+    }
+
+    /// Where things stand.
+    pub(crate) fn standing(&self) -> Standing {
+        self.pulse.standing(self.now(), self.fetcher.upstreams())
+    }
+
+    /// Until when the servers want to be left alone, the most patient of them counting.
+    pub(crate) fn paused_until(&self) -> Instant {
+        self.fetcher.upstreams().map(|upstream| upstream.status().paused_until).max().unwrap_or(Instant::ORIGIN)
+    }
+
+    /// Stops where nothing at all has come for too long, and says so. Who has stopped already is not told.
+    pub(crate) fn give_up_on_silence(&self) -> Option<Silence> {
+        if self.pulse.has_given() {
+            return None;
+        }
+        let silence = self.pulse.silence(self.now(), self.paused_until(), self.silence_max)?;
+        if self.stop().is_asked(Extent::Drain) {
+            return None;
+        }
+        self.stop().ask(Extent::Drain);
+        Some(silence)
     }
 
     /// When the run's time is over.

@@ -69,7 +69,8 @@ where
                 Some((next, None)) => (Some(next), Some(Fault::Timeout)),
                 None => (None, Some(Fault::CutOff)),
             };
-            self.attempted(report, Attempt { source, latency, fault, hedge: false });
+            let again = report.tries() > 0;
+            self.attempted(report, Attempt { source, latency, fault, again, hedge: false });
             if let Some(hedge) =
                 beside.into_attempt(now, if fault.is_none() { Fault::Overtaken } else { Fault::CutOff })
             {
@@ -86,6 +87,8 @@ where
                     if self.is_paused_alone(source, shunned, report) {
                         return Ended::Elsewhere { source };
                     }
+                    let (attempt, attempts) = (call.attempts().saturating_add(1), self.parts.policy.attempts());
+                    self.routes.watch.backs_off(now, at, attempt, attempts);
                     if self.stop.or(Extent::Drain, clock.sleep_until(at)).await.is_none() {
                         return cancelled;
                     }
@@ -112,7 +115,7 @@ where
     }
 }
 
-pub(super) fn log_attempt(report: &TileReport, Attempt { source, latency, fault, hedge }: Attempt) {
+pub(super) fn log_attempt(report: &TileReport, Attempt { source, latency, fault, hedge, .. }: Attempt) {
     let (id, attempt, ms) = (report.id, report.attempts.len(), latency.as_millis() as u64);
     match fault {
         None => tracing::trace!(%id, attempt, source, hedge, ms, "attempt answered"),

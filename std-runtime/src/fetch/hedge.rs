@@ -103,7 +103,7 @@ impl Beside {
     pub(super) fn into_attempt(self, now: Instant, dropped: Fault) -> Option<Attempt> {
         let Begun { source, started, ended } = self.0.into_inner().unwrap_or_else(PoisonError::into_inner)?;
         let (at, fault) = ended.unwrap_or((now, Some(dropped)));
-        Some(Attempt { source, latency: at.saturating_since(started), fault, hedge: true })
+        Some(Attempt { source, latency: at.saturating_since(started), fault, again: false, hedge: true })
     }
 
     fn set(&self, begun: Begun) {

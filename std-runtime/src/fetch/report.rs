@@ -185,6 +185,8 @@ pub struct Attempt {
     pub latency: Duration,
     /// What went wrong, if anything did.
     pub fault: Option<Fault>,
+    /// Whether its tile had been tried before, which makes it a retry.
+    pub again: bool,
     /// Whether it was made beside another one that was slow.
     pub hedge: bool,
 }

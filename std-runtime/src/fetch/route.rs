@@ -81,6 +81,8 @@ pub trait Watch: fmt::Debug + Send + Sync {
     fn attempt(&self, now: Instant, attempt: &Attempt);
     /// A tile came to its end.
     fn tile(&self, now: Instant, report: &TileReport);
+    /// A tile is left alone until then, before attempt number `attempt` of `attempts`.
+    fn backs_off(&self, _now: Instant, _until: Instant, _attempt: u8, _attempts: u8) {}
 }
 
 /// The first source that is left.

@@ -143,7 +143,10 @@ mod tests {
 
     fn settle(choice: &Healthiest, source: usize, fault: Option<Fault>, times: usize) {
         for _ in 0..times {
-            choice.settled(Instant::ORIGIN, &Attempt { source, latency: Duration::ZERO, fault, hedge: false });
+            choice.settled(
+                Instant::ORIGIN,
+                &Attempt { source, latency: Duration::ZERO, fault, again: false, hedge: false },
+            );
         }
     }
 

@@ -91,10 +91,10 @@ pub(super) fn measure(
     let at = move |due| Instant::saturating_add(started, due);
     let schedule = traffic.due().map(at).zip(which.tiles);
     let stream = fetcher.stream_on_time(executor, schedule, source.deadline_at());
-    let stream = follow(stream, Progress::interval(output), |stream, report| {
+    let stream = follow(stream, |stream, report| {
         report.iter().for_each(|report| recorder.record(report));
         recorder.not_sent(stream.not_sent());
-        progress.show(&recorder.ledger, fetcher.upstream().status(), output);
+        progress.show(&recorder.ledger, source, output);
     });
     progress.end(output);
     recorder.not_sent(stream.not_sent());

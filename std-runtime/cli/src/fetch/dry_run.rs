@@ -1,7 +1,7 @@
 //! `--dry-run`: how many tiles, and how many bytes they will take, told from a few of them.
 
 use serde_json::json;
-use tidegate::fetch::TileOutcome;
+use tidegate::{fetch::TileOutcome, ledger::Ledger};
 use tidegate_store::area::{Area, ByteEstimate, SizeEstimate};
 
 use super::work::Trouble;
@@ -9,24 +9,44 @@ use crate::{
     args::OutputFormat,
     exit::{Exit, Fatal},
     output::{Output, bytes},
+    progress::{Progress, each},
+    pulse::Silence,
     source::Source,
 };
 
-/// Fetches up to `sample` tiles of each zoom and keeps their sizes. `None` where none of them could be fetched.
-pub(super) fn estimate(area: &Area, sample: u64, source: &Source) -> Result<Option<ByteEstimate>, Trouble> {
+/// What a few tiles told.
+pub(super) struct Sampled {
+    /// `None` where none of them could be fetched.
+    pub(super) estimate: Option<ByteEstimate>,
+    /// Why it was given up, if it was.
+    pub(super) silence: Option<Silence>,
+}
+
+/// Fetches up to `sample` tiles of each zoom and keeps their sizes.
+pub(super) fn estimate(
+    area: &Area,
+    sample: u64,
+    source: &Source,
+    quiet: bool,
+    output: &mut Output,
+) -> Result<Sampled, Trouble> {
     let tiles = area.sample(sample).collect::<Result<Vec<_>, _>>().map_err(Trouble::Area)?;
-    let mut stream = source.fetcher.stream(source.runtime.executor(), tiles.into_iter(), source.deadline_at());
-    let mut sizes = SizeEstimate::default();
-    smol::block_on(async {
-        while let Some(report) = stream.next().await {
+    let mut progress = Progress::start(tiles.len() as u64, quiet);
+    let (mut ledger, mut sizes, mut silence) = (Ledger::default(), SizeEstimate::default(), None);
+    each(source, tiles.into_iter(), |report| {
+        if let Some(report) = report {
             match (&report.outcome, report.outcome.tile()) {
                 (_, Some(tile)) => sizes.add(report.tile.z(), tile.body.len() as u64),
                 (TileOutcome::Empty, None) => sizes.add(report.tile.z(), 0),
                 (_, None) => {}
             }
+            ledger.record(&report);
         }
+        silence = silence.or_else(|| source.give_up_on_silence());
+        progress.show(&ledger, source, output);
     });
-    Ok(sizes.estimate(area.counts()))
+    progress.end(output);
+    Ok(Sampled { estimate: sizes.estimate(area.counts()), silence })
 }
 
 /// Prints the counts, and the estimate if there is one.

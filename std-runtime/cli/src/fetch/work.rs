@@ -74,7 +74,7 @@ impl fmt::Display for Trouble {
 }
 
 /// Fetches `tiles` and hands each report to `keep`. What `keep` cannot keep ends the run, and so does a tile that cannot be
-/// told: what has begun is drained. What the servers ask for is remembered on the way.
+/// told, and sources that give nothing at all: what has begun is drained. What the servers ask for is remembered on the way.
 ///
 /// When it returns, `tiles` has been dropped.
 pub(crate) fn work(
@@ -88,9 +88,10 @@ pub(crate) fn work(
 ) -> (Run, Option<Trouble>) {
     let mut progress = Progress::start(wanted, quiet);
     let mut recorder = Recorder::start(source, wanted);
+    let mut silence = None;
     let told = tally.clone();
     let tiles = tiles.map_while(move |tile| tile.map_err(|trouble| told.trouble(trouble)).ok());
-    let stream = each(source, tiles, Progress::interval(output), |report| {
+    let stream = each(source, tiles, |report| {
         let trouble = report.and_then(|mut report| {
             let trouble = keep(&report).err();
             if trouble.is_some() {
@@ -104,8 +105,9 @@ pub(crate) fn work(
             source.fetcher.stop().ask(Extent::Drain);
             tally.trouble(trouble);
         }
+        silence = silence.or_else(|| source.give_up_on_silence());
         recorder.found(tally.found.load(Ordering::Acquire));
-        progress.show(&recorder.ledger, source.fetcher.upstream().status(), output);
+        progress.show(&recorder.ledger, source, output);
     });
     progress.end(output);
     if let Err(error) = memory.keep(source) {
@@ -114,11 +116,56 @@ pub(crate) fn work(
     recorder.found(tally.found.load(Ordering::Acquire));
     // Nobody asked for what is not due.
     recorder.ledger.requested = recorder.ledger.requested.saturating_sub(tally.later());
-    let run = recorder.finish(source, &stream);
+    let run = recorder.finish(source, &stream).ended_by(silence);
     (run, lock(&tally.trouble).take())
 }
 
 /// What is inside, even after a panic elsewhere: nothing here is left half done.
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Command;
+    use tidegate::config::Preset;
+    use tidegate_store::area::{Area, Bbox, Region};
+
+    use super::*;
+    use crate::{
+        args::{SourceArgs, Sources},
+        cache::CacheArgs,
+        exit::Exit,
+        memory::MemoryArgs,
+    };
+
+    fn parsed<A: clap::Args + clap::FromArgMatches>(arguments: &[&str]) -> A {
+        let matches = A::augment_args(Command::new("it")).try_get_matches_from(["it"].iter().chain(arguments));
+        A::from_arg_matches(&matches.expect("flags")).expect("valid ones")
+    }
+
+    #[test]
+    fn a_source_that_gives_nothing_at_all_ends_the_run_and_nothing_is_lost() {
+        let args: SourceArgs = parsed(&["--url-template", "http://127.0.0.1:1/"]);
+        let cache: CacheArgs = parsed(&[]);
+        let sources = args.sources(Preset::Bulk).unwrap_or_else(|fatal| panic!("{fatal}"));
+        let place = Source::place("fetch", &sources).unwrap_or_else(|fatal| panic!("{fatal}"));
+        let Sources { settings, .. } = sources;
+        let mut source = Source::open(&args, &cache, &settings, place).unwrap_or_else(|fatal| panic!("{fatal}"));
+        source.silence_max = Duration::from_millis(500);
+        let mut memory = parsed::<MemoryArgs>(&[]).recall(&source).unwrap_or_else(|fatal| panic!("{fatal}"));
+        let area = Area::new(vec![Region::Bbox(Bbox::WORLD)], "0-5".parse().expect("zooms"));
+        let wanted = area.count();
+        let tiles = area.tiles().map(|tile| tile.map_err(Trouble::Area));
+        let mut output = Output::terminal();
+        let (run, trouble) =
+            work(&source, tiles, &Tally::default(), &mut memory, (wanted, true), &mut output, |_| Ok(()));
+        source.close();
+        assert!(trouble.is_none());
+        assert_eq!(run.requested(), wanted);
+        let exit = run.exit("", "", &mut output).unwrap_or_else(|fatal| panic!("the books balance: {fatal}"));
+        assert_eq!(exit, Exit::Source);
+    }
 }

@@ -23,6 +23,7 @@ use crate::{
     exit::{Exit, Fatal},
     guard, interrupt,
     output::Output,
+    pulse::Silence,
     sampler::Counts,
     source::Source,
 };
@@ -115,6 +116,7 @@ impl Recorder {
             found: self.found,
             ledger: self.ledger,
             interrupted: interrupt::interrupted(source.stop()),
+            silence: None,
             judged: Vec::new(),
         }
     }
@@ -130,10 +132,17 @@ pub(crate) struct Run {
     found: u64,
     ledger: Ledger,
     interrupted: bool,
+    /// Why it was given up, if it was.
+    silence: Option<Silence>,
     judged: Vec<Judgement>,
 }
 
 impl Run {
+    /// The same run, given up because nothing at all came.
+    pub(crate) fn ended_by(self, silence: Option<Silence>) -> Self {
+        Self { silence, ..self }
+    }
+
     /// Holds the figures against what is required.
     pub(crate) fn judge(&mut self, requirements: &Requirements) {
         self.judged = requirements.judge(&Measured {
@@ -193,9 +202,13 @@ impl Run {
     /// How the command ends. `given_up` says what helps with tiles that were given up, `to_go` with those that were not
     /// come to.
     pub(crate) fn exit(&self, given_up: &str, to_go: &str, output: &mut Output) -> Result<Exit, Fatal> {
-        let (exit, problem) = verdict(&self.ledger, self.interrupted)?;
+        let (exit, problem) = match (self.silence, verdict(&self.ledger, self.interrupted)?) {
+            (Some(silence), _) => (Exit::Source, Some(silence.to_string())),
+            (None, verdict) => verdict,
+        };
         let advice = match exit {
             Exit::Unfinished | Exit::Interrupted => to_go,
+            _ if self.silence.is_some() => to_go,
             _ => given_up,
         };
         if let Some(problem) = problem {

@@ -68,7 +68,7 @@ impl Course<'_> {
             Sampler::start(source.fetcher.clone(), &counts, self.sweep.started, seed).map_err(Fatal::local)?;
         let started = source.now();
         let mut permit_time_us: u64 = 0;
-        each(source, tiles.into_iter(), Progress::interval(output), |report| {
+        each(source, tiles.into_iter(), |report| {
             if let Some(report) = report {
                 done.push(Done::of(&report, source.now().saturating_since(started)));
                 permit_time_us += report.attempts.iter().map(|attempt| micros(attempt.latency)).sum::<u64>();
@@ -76,7 +76,7 @@ impl Course<'_> {
                 total.record(&report);
                 counts.record(&report);
             }
-            progress.show(total, source.fetcher.upstream().status(), output);
+            progress.show(total, source, output);
         });
         let Sampled { in_flight_mean, elapsed, held, timeline } = sampler.end();
         let is_whole = ledger.requested == ledger.accounted() && ledger.cancelled == 0;

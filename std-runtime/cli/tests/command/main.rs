@@ -22,3 +22,4 @@ mod schema;
 mod simulate;
 mod support;
 mod sweep;
+mod waits;

@@ -30,7 +30,9 @@ fn figures() -> Figures {
 fn health(succeeded: usize, failed: usize) -> Health {
     let health = Health::start(Instant::from_secs(30), 2);
     let latency = Duration::from_millis(20);
-    let settle = |source, fault| health.attempt(Instant::ORIGIN, &Attempt { source, latency, fault, hedge: false });
+    let settle = |source, fault| {
+        health.attempt(Instant::ORIGIN, &Attempt { source, latency, fault, again: false, hedge: false })
+    };
     (0..succeeded).for_each(|_| settle(0, None));
     (0..failed).for_each(|_| settle(1, Some(Fault::Status(503))));
     health
@@ -53,7 +55,7 @@ fn what_left_the_window_counts_no_more() {
     let health = health(0, 50);
     let status = || health.healthz(&figures())["status"].clone();
     let succeed = |times| {
-        let attempt = Attempt { source: 0, latency: Duration::ZERO, fault: None, hedge: false };
+        let attempt = Attempt { source: 0, latency: Duration::ZERO, fault: None, again: false, hedge: false };
         (0..times).for_each(|_| health.attempt(Instant::ORIGIN, &attempt));
     };
     succeed(WINDOW - 5);
@@ -75,7 +77,8 @@ fn the_figures_of_healthz_are_those_of_the_attempts() {
 #[test]
 fn what_the_caller_cut_off_is_neither_success_nor_failure() {
     let health = health(1, 0);
-    let cut_off = Attempt { source: 0, latency: Duration::ZERO, fault: Some(Fault::CutOff), hedge: false };
+    let cut_off =
+        Attempt { source: 0, latency: Duration::ZERO, fault: Some(Fault::CutOff), again: false, hedge: false };
     health.attempt(Instant::ORIGIN, &cut_off);
     assert_eq!(health.healthz(&figures())["stats"]["requests_total"], 1);
     let metrics = health.metrics(&figures());
