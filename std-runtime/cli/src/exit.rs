@@ -1,6 +1,6 @@
 //! How the command ends: the exit codes, in one place.
 
-use std::{fmt, path::Path, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
 /// Why the command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +47,6 @@ impl Fatal {
 
     pub(crate) fn local(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Local, message: message.to_string() }
-    }
-
-    /// About a file that is read: one that is not there was named by mistake, and anything else is this machine's doing.
-    pub(crate) fn input(path: &Path, message: impl fmt::Display) -> Self {
-        if path.exists() { Self::local(message) } else { Self::usage(message) }
     }
 
     pub(crate) fn policy(message: impl fmt::Display) -> Self {

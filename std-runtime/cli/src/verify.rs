@@ -1,6 +1,6 @@
 //! `tidegate verify`: whether an archive is what it should be, down to each tile.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -9,6 +9,8 @@ use tidegate::{
     verify::{Defect, Expect},
 };
 use tidegate_store::{
+    PmtilesError,
+    archive::ArchiveError,
     sink::Format,
     verify::{VerifyReport, verify},
 };
@@ -33,8 +35,7 @@ pub(crate) struct VerifyArgs {
 /// Checks the archive and prints what was found.
 pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<Exit, Fatal> {
     let checked = verify(&args.path, |tile| Ok(check(tile)?));
-    let report = checked
-        .map_err(|error| Fatal::input(&args.path, format!("{error}; give the path of an archive that is whole")))?;
+    let report = checked.map_err(|error| unusable(&error))?;
     let kind = match report.format {
         Format::Directory { .. } => "directory",
         Format::Mbtiles => "mbtiles",
@@ -48,13 +49,25 @@ pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<Exit, Fatal>
     if report.is_sound() {
         return Ok(Exit::Complete);
     }
-    let again = if kind == "pmtiles" { " with --no-resume" } else { "" };
-    output.message(&format!(
-        "tidegate: {} things are wrong with {}; fetch into it again{again} to mend its tiles",
-        report.finding_count,
-        args.path.display()
-    ));
+    let fix = match (report.is_whole(), kind) {
+        (false, _) => "it cannot be mended: fetch into a new one",
+        (true, "pmtiles") => "fetch into it again with --no-resume to mend its tiles",
+        (true, _) => "fetch into it again to mend its tiles",
+    };
+    output.message(&format!("tidegate: {} things are wrong with {}; {fix}", report.finding_count, args.path.display()));
     Ok(Exit::Incomplete)
+}
+
+/// Why nothing could be checked. What is not there, or no archive, was named by mistake; anything else is this machine's
+/// doing.
+fn unusable(error: &ArchiveError) -> Fatal {
+    let message = format!("{error}; give the path of an archive");
+    match error {
+        ArchiveError::Io { source, .. } if source.kind() != io::ErrorKind::NotFound => Fatal::local(error),
+        ArchiveError::Sqlite { .. } => Fatal::local(error),
+        ArchiveError::Pmtiles { source: PmtilesError::Io(_), .. } => Fatal::local(error),
+        ArchiveError::Io { .. } | ArchiveError::Unknown { .. } | ArchiveError::Pmtiles { .. } => Fatal::usage(message),
+    }
 }
 
 /// Checks a stored tile as the one of a server is checked.

@@ -25,7 +25,7 @@ pub(crate) use mbtiles::Mbtiles;
 
 use crate::TileId;
 use crate::metadata::Metadata;
-use crate::pmtiles::{PmtilesError, Reader};
+use crate::pmtiles::{HeaderError, PmtilesError, Reader};
 use crate::sink::Format;
 
 /// An archive that is only read.
@@ -75,6 +75,24 @@ pub enum ArchiveError {
         /// The file.
         archive: PathBuf,
     },
+}
+
+impl ArchiveError {
+    /// Whether the archive itself is at fault: it is damaged, or was not copied completely. Otherwise it is not there, is no
+    /// archive that can be read here, or this machine is in the way.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::Unknown { .. } => false,
+            Self::Sqlite { source, .. } => is_sqlite_damage(source),
+            Self::Pmtiles { source: PmtilesError::Io(error), .. } => {
+                use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+                // What unpacking says of bytes that are no gzip, and reading where a file ends early.
+                matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+            }
+            Self::Pmtiles { source: PmtilesError::Header(HeaderError::Version(_)), .. } => false,
+            Self::Pmtiles { .. } => true,
+        }
+    }
 }
 
 impl Archive {
@@ -193,6 +211,30 @@ fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(16).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether SQLite was told nonsense by the file; the other codes are about the system, or about whoever else has it open.
+fn is_sqlite_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    match error.sqlite_error() {
+        Some(error) if error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ => true,
+        Some(error) => !matches!(
+            error.code,
+            Code::CannotOpen
+                | Code::PermissionDenied
+                | Code::AuthorizationForStatementDenied
+                | Code::SystemIoFailure
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::OutOfMemory
+                | Code::DiskFull
+                | Code::ReadOnly
+                | Code::OperationInterrupted
+                | Code::NoLargeFileSupport
+        ),
+        // A table or a column that is missing, a value of another type.
+        None => true,
+    }
 }
 
 pub(crate) fn sqlite_failed(archive: &Path, source: rusqlite::Error) -> ArchiveError {

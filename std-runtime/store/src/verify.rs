@@ -23,7 +23,7 @@ pub struct VerifyReport {
     pub tiles: Vec<(u8, u64)>,
     /// Of all tiles together; tiles that share their bytes count each.
     pub bytes: u64,
-    /// What is wrong, the first [`FINDINGS_MAX`] of it.
+    /// What is wrong, the first [`FINDINGS_MAX`] of it and what ended the reading.
     pub findings: Vec<Finding>,
     /// How much is wrong altogether.
     pub finding_count: u64,
@@ -48,6 +48,8 @@ pub enum Finding {
     Missing(&'static str),
     /// What the archive says of itself is not what is in it.
     Wrong(&'static str),
+    /// It is so damaged that it could be read no further: what follows was not checked.
+    Unreadable(ArchiveError),
 }
 
 impl fmt::Display for Finding {
@@ -59,6 +61,7 @@ impl fmt::Display for Finding {
             Self::Unfinished => f.write_str("a run was not finished; run the same command again to go on"),
             Self::Missing(what) => write!(f, "{what} is missing"),
             Self::Wrong(what) => write!(f, "{what} is not what is in the archive"),
+            Self::Unreadable(error) => error.fmt(f),
         }
     }
 }
@@ -67,6 +70,11 @@ impl VerifyReport {
     /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
         self.finding_count == 0
+    }
+
+    /// Whether the archive could be read to its end.
+    pub fn is_whole(&self) -> bool {
+        !self.findings.iter().any(|finding| matches!(finding, Finding::Unreadable(_)))
     }
 
     /// How many tiles there are.
@@ -78,20 +86,32 @@ impl VerifyReport {
 /// Why a tile's bytes are not what they should be.
 pub type Fault = Box<dyn Error + Send + Sync>;
 
-/// Checks the archive at `path`: its structure, what it says of itself, and every tile with `check`.
+/// Checks the archive at `path`: its structure, what it says of itself, and every tile with `check`. What is wrong with the
+/// archive is in the report, also where it ends the reading.
 ///
 /// # Errors
-/// When it is no archive, or so damaged that its tiles cannot be found.
+/// When there is no archive, or this machine does not let it be read.
 pub fn verify(path: &Path, mut check: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<VerifyReport, ArchiveError> {
-    let format = Archive::open(path)?.format();
     let mut tally = Tally::new(&mut check);
-    match format {
-        Format::Directory { .. } => {
-            directory(path, &mut tally).map_err(|source| ArchiveError::Io { archive: path.to_owned(), source })?;
+    let (format, read) = match Archive::open(path).map(|archive| archive.format()) {
+        Ok(format) => {
+            let read = match format {
+                Format::Directory { .. } => {
+                    directory(path, &mut tally).map_err(|source| ArchiveError::Io { archive: path.to_owned(), source })
+                }
+                Format::Mbtiles => mbtiles::verify(path, &mut tally),
+                Format::Pmtiles => pmtiles::verify(path, &mut tally)
+                    .map_err(|source| ArchiveError::Pmtiles { archive: path.to_owned(), source }),
+            };
+            (format, read)
         }
-        Format::Mbtiles => mbtiles::verify(path, &mut tally)?,
-        Format::Pmtiles => pmtiles::verify(path, &mut tally)
-            .map_err(|source| ArchiveError::Pmtiles { archive: path.to_owned(), source })?,
+        Err(error @ ArchiveError::Sqlite { .. }) => (Format::Mbtiles, Err(error)),
+        Err(error @ ArchiveError::Pmtiles { .. }) => (Format::Pmtiles, Err(error)),
+        Err(error) => return Err(error),
+    };
+    match read {
+        Err(error) if error.is_damage() => tally.unreadable(error),
+        read => read?,
     }
     let tiles = (0..).zip(tally.tiles).filter(|(_, count)| *count > 0).collect();
     let Tally { bytes, findings, finding_count, .. } = tally;
@@ -154,6 +174,12 @@ impl<'a> Tally<'a> {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
         }
+    }
+
+    /// Notes what ended the reading, however much was found before.
+    fn unreadable(&mut self, error: ArchiveError) {
+        self.finding_count += 1;
+        self.findings.push(Finding::Unreadable(error));
     }
 
     /// Holds what the archive says of itself against what was counted.

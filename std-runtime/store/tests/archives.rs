@@ -278,6 +278,25 @@ fn verify_tells_what_is_wrong() {
 }
 
 #[test]
+fn verify_reports_a_table_that_is_missing_and_fails_where_there_is_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for table in ["tiles", "metadata"] {
+        let path = folder.path().join(format!("{table}.mbtiles"));
+        let (mut sink, held) = open(&Format::Mbtiles, &path);
+        put_all(&mut sink, &some_tiles(1));
+        drop(held);
+        sink.finish().unwrap();
+        rusqlite::Connection::open(&path).unwrap().execute_batch(&format!("DROP TABLE {table}")).unwrap();
+        let report = verify(&path, |_| Ok(())).unwrap();
+        assert!(matches!(report.findings[..], [Finding::Unreadable(_)]), "{:?}", report.findings);
+        assert!(!report.is_sound() && !report.is_whole());
+        assert!(report.findings[0].to_string().contains(table), "{}", report.findings[0]);
+    }
+    let error = verify(&folder.path().join("nothing.mbtiles"), |_| Ok(())).unwrap_err();
+    assert!(matches!(error, ArchiveError::Io { .. }) && !error.is_damage(), "{error}");
+}
+
+#[test]
 fn verify_finds_strays_orphans_and_doubles_in_a_tree() {
     let folder = tempfile::tempdir().unwrap();
     let (mut sink, _held) = open(&Format::Directory { extension: "png".to_owned() }, folder.path());

@@ -96,10 +96,45 @@ fn what_is_no_archive_is_neither_checked_nor_added_to() {
     let (mock, folder) = (mock(""), tempfile::tempdir().expect("a directory"));
     let path = folder.path().join("notes.mbtiles");
     fs::write(&path, "not tiles, but somebody's work").expect("a file");
-    for output in [verify(&path), fetch(&mock, &path, &[])] {
-        assert_eq!(code(&output), Some(4));
+    for (output, expected) in [(verify(&path), 2), (fetch(&mock, &path, &[]), 4)] {
+        assert_eq!(code(&output), Some(expected));
         assert!(stderr(&output).contains("notes.mbtiles"), "{}", stderr(&output));
     }
     assert_eq!(fs::read(&path).expect("still there"), b"not tiles, but somebody's work");
     assert_eq!(mock.stats().received, 0, "what cannot be kept is not fetched");
+}
+
+#[test]
+fn an_archive_that_is_cut_or_damaged_is_not_sound() {
+    let (mock, folder) = (mock(""), tempfile::tempdir().expect("a directory"));
+    let path = |name: &str| folder.path().join(name);
+    let (mbtiles, pmtiles) = (path("world.mbtiles"), path("world.pmtiles"));
+    assert_eq!((code(&fetch(&mock, &mbtiles, &[])), code(&fetch(&mock, &pmtiles, &[]))), (Some(0), Some(0)));
+    let (rows, entries) = (fs::read(&mbtiles).expect("a file"), fs::read(&pmtiles).expect("a file"));
+    let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let flipped = |at: usize| {
+        let mut bytes = entries.clone();
+        bytes[at..at + 8].iter_mut().for_each(|byte| *byte ^= 0xff);
+        bytes
+    };
+    let metadata = usize::from(entries[24]) + 256 * usize::from(entries[25]);
+    for (name, bytes) in [
+        ("half.mbtiles", half(&rows)),
+        ("head.mbtiles", rows[..300].to_vec()),
+        ("half.pmtiles", half(&entries)),
+        ("head.pmtiles", entries[..60].to_vec()),
+        ("root.pmtiles", flipped(127)),
+        ("inside.pmtiles", flipped(140)),
+        ("metadata.pmtiles", flipped(metadata)),
+    ] {
+        let damaged = path(name);
+        fs::write(&damaged, bytes).expect("a file");
+        let output = verify(&damaged);
+        let said = stderr(&output);
+        assert_eq!(code(&output), Some(1), "{name}: {said}");
+        assert!(stdout(&output).contains("cannot read ") && !stdout(&output).contains("sound"), "{}", stdout(&output));
+        assert!(said.contains("cannot be mended: fetch into a new one"), "{name}: {said}");
+        let described = run(&["verify", "--output-format", "json", damaged.to_str().expect("UTF-8")]);
+        assert_eq!((code(&described), &json(&described)["sound"]), (Some(1), &false.into()), "{name}");
+    }
 }

@@ -57,11 +57,15 @@ impl Reader {
     pub(crate) fn open(path: &Path) -> Result<Self, PmtilesError> {
         let mut file = File::open(path)?;
         let mut head = [0; HEADER_BYTES];
-        file.read_exact(&mut head).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => PmtilesError::Header(HeaderError::Magic),
-            _ => PmtilesError::Io(error),
-        })?;
-        let header = Header::decode(&head)?;
+        let read = file.read_exact(&mut head);
+        let header = match read.as_ref().map_err(io::Error::kind) {
+            // What there is of it says whether it ever was one.
+            Err(io::ErrorKind::UnexpectedEof) if head.starts_with(b"PMTiles") => {
+                return Err(PmtilesError::Truncated("header"));
+            }
+            Err(io::ErrorKind::UnexpectedEof) => return Err(HeaderError::Magic.into()),
+            _ => read.map_err(PmtilesError::Io).and_then(|()| Ok(Header::decode(&head)?))?,
+        };
         let file_bytes = file.metadata()?.len();
         let sections = [
             ("root directory", header.root),
