@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Output, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -53,6 +54,22 @@ fn the_first_one_drains_and_reports() {
 }
 
 #[test]
+fn what_a_supervisor_sends_twice_is_the_first_one() {
+    let mock = mock("latency=300ms");
+    let child = begun(&mock);
+    let id = child.id().to_string();
+    // Another signal than the first, since two of one kind may be one to the system already.
+    let both = Command::new("sh").args(["-c", &format!("kill -TERM {id}; kill -INT {id}")]).status();
+    assert!(both.expect("a shell").success());
+    let output = end(child);
+    assert_eq!(code(&output), Some(130), "{}", stderr(&output));
+    assert_eq!(json(&output)["metrics"]["requested"], 500, "it reports");
+}
+
+/// More than what counts as one.
+const BETWEEN_WISHES: Duration = Duration::from_millis(80);
+
+#[test]
 fn the_second_one_ends_at_once() {
     let mock = mock("hang=100%");
     let mut child = begun(&mock);
@@ -62,6 +79,7 @@ fn the_second_one_ends_at_once() {
     // Signals of one kind that come too close together are one: it says when it has had the first.
     let answer = said.next().expect("it says what it does").expect("UTF-8");
     assert!(answer.contains("interrupt again to end at once"), "{answer}");
+    thread::sleep(BETWEEN_WISHES);
     interrupt(&child);
     let output = end(child);
     assert_eq!(code(&output), Some(130), "{:?}", said.collect::<Vec<_>>());
