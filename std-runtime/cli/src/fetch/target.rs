@@ -16,7 +16,9 @@ use crate::{exit::Fatal, verify};
 /// The flags that choose an archive.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// The directory or file that the tiles go to
+    /// The directory or file that the tiles go to. Since tiles say where somebody goes, it can be read by its owner alone,
+    /// whatever the umask; to let a web server read a tree, run chmod -R go+rX on it afterwards, and on
+    /// the folders above it that were made with it
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     /// The kind of archive; told by the ending of --output where absent

@@ -223,3 +223,24 @@ fn logs_tell_the_place_where_that_is_asked_for_and_never_the_secrets() {
     assert!(said.contains(&format!("location={}", canary().show_location())), "{said}");
     assert!(!said.contains("canary"), "{said}");
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_written_is_for_its_owner_alone_as_the_help_says() {
+    use std::os::unix::fs::PermissionsExt;
+    let mock = Mock::start(MockConfig::default()).expect("a server");
+    let folder = tempfile::tempdir().expect("a directory");
+    let tree = folder.path().join("above/tree");
+    let tree_name = tree.to_str().expect("UTF-8");
+    let url = mock.url_template();
+    let output = tidegate(&["fetch", "--bbox=0,0,0,0", "--zooms", "0", "--output", tree_name, "--url-template", &url])
+        .output()
+        .expect("the command starts");
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let mode = |path: &std::path::Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let tile = fs::read_dir(tree.join("0/0")).expect("a folder").next().expect("a tile").expect("readable").path();
+    assert_eq!((mode(&folder.path().join("above")), mode(&tree), mode(&tile)), (0o700, 0o700, 0o600));
+    let help = stdout(&tidegate(&["fetch", "--help"]).output().expect("the command starts"));
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("it can be read by its owner alone, whatever the umask"), "{help}");
+}
