@@ -101,9 +101,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     let mut missing = Missing { tiles: area.tiles(), there, tally: tally.clone() };
     let tiles = iter::from_fn(move || missing.next().transpose());
     let (run, trouble) = work(&source, tiles, &tally, &mut memory, (wanted, quiet), output, |report| {
-        if let Some(tile) = report.outcome.tile() {
-            sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
-        }
+        Target::put(&mut sink, report)?;
         match (report.outcome.failure(), &mut letters) {
             (Some(failure), Some(letters)) => letters.add(&letter(report, failure, &source)).map_err(Trouble::Letters),
             (Some(_), None) | (None, _) => Ok(()),

@@ -70,9 +70,7 @@ pub(crate) fn run(args: &ReplayArgs, quiet: bool, output: &mut Output) -> Result
     let mut again = Again { book: Arc::clone(&book), there, tally: tally.clone() };
     let tiles = iter::from_fn(move || again.next().transpose());
     let (run, trouble) = work(&source, tiles, &tally, &mut memory, (wanted, quiet), output, |report| {
-        if let Some(tile) = report.outcome.tile() {
-            sink.put(report.tile, &tile.body).map_err(Trouble::Sink)?;
-        }
+        Target::put(&mut sink, report)?;
         lock(&book).settle(report, &source).map_err(Trouble::Letters)
     });
     let finished = sink.finish().err().map(Trouble::Sink);

@@ -217,6 +217,7 @@ impl Fault {
         match self {
             Self::Status(status) => status_kind(status),
             Self::Transport(error) => transport_kind(error),
+            Self::Defect(Defect::Format { .. }) => "another format",
             Self::Defect(_) => "not a whole tile",
             Self::Timeout => "timeout",
             Self::CutOff => "cut off",

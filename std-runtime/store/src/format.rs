@@ -84,6 +84,11 @@ impl TileFormat {
         Self::ALL.into_iter().find(|format| format.pmtiles_code() == code).unwrap_or(Self::Other)
     }
 
+    /// Whether a tile of that format can stand in an archive of this one: any can where the archive's is not known here.
+    pub(crate) fn takes(self, tile: Self) -> bool {
+        self == Self::Other || self == tile
+    }
+
     /// The tile as an archive holds it: a vector tile that came without compression is gzipped.
     pub(crate) fn pack(self, tile: &[u8]) -> Cow<'_, [u8]> {
         if self == Self::Mvt && !tile.starts_with(&GZIP_MAGIC) { Cow::Owned(gzip(tile)) } else { Cow::Borrowed(tile) }

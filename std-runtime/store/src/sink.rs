@@ -41,6 +41,7 @@ use pmtiles::{HeldPmtiles, PmtilesSink};
 
 use crate::TileId;
 use crate::files::{self, Durability};
+use crate::format::TileFormat;
 use crate::metadata::Metadata;
 use crate::pmtiles::PmtilesError;
 
@@ -111,10 +112,11 @@ impl Sink {
     }
 
     /// Puts a tile into the archive, in place of an older one. A directory tree keeps it as it is; the others gzip a
-    /// vector tile that is not, as their specifications demand.
+    /// vector tile that is not, as their specifications demand, and hold tiles of one format: what the archive says of
+    /// itself, or what its first tile is.
     ///
     /// # Errors
-    /// When `tile` is empty or writing fails. What was put before is still there, and the sink can be used on.
+    /// When `tile` is empty or of another format, or writing fails. What was put before is still there, and the sink can be used on.
     pub fn put(&mut self, id: TileId, tile: &[u8]) -> Result<(), SinkError> {
         if tile.is_empty() {
             return Err(SinkError::NoBytes { zoom: id.z() });
@@ -257,6 +259,17 @@ pub enum SinkError {
         /// Its zoom.
         zoom: u8,
     },
+    /// A tile of another format than those of the archive.
+    #[error("a tile of zoom {zoom} is {found}, and those in the archive are {expected}; write it to another archive",
+        found = found.extension(), expected = expected.extension())]
+    Format {
+        /// Its zoom.
+        zoom: u8,
+        /// What the archive says, or its first tile is.
+        expected: TileFormat,
+        /// What the tile is.
+        found: TileFormat,
+    },
     /// Not a file name's extension.
     #[error(
         "`{0}` is not an extension for tiles; write one to five letters and digits without the dot, for example pbf"
@@ -274,6 +287,14 @@ impl SinkError {
             Self::Descriptors { doing, archive }
         } else {
             Self::Io { doing, archive, source }
+        }
+    }
+
+    /// An error unless a tile of that format can stand beside those that are there.
+    fn unless_fits(archive: Option<TileFormat>, found: TileFormat, tile: TileId) -> Result<(), Self> {
+        match archive {
+            Some(expected) if !expected.takes(found) => Err(Self::Format { zoom: tile.z(), expected, found }),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use crate::TileId;
 use crate::archive::{Archive, ArchiveError, DirectoryEntry, visit_files};
 use crate::extent::Extent;
+use crate::format::TileFormat;
 use crate::sink::Format;
 
 /// What was found in an archive.
@@ -38,6 +39,15 @@ pub const FINDINGS_MAX: usize = 100;
 pub enum Finding {
     /// A tile's bytes are not what they should be. The text does not say where it is.
     Tile(TileId, Fault),
+    /// A tile is of another format than the archive says.
+    Format {
+        /// The tile.
+        id: TileId,
+        /// What the archive says.
+        expected: TileFormat,
+        /// What the tile is.
+        found: TileFormat,
+    },
     /// There are several tiles with this address.
     Duplicate(TileId),
     /// Something lies among the tiles that is none: a row or an id outside the world, a file with another name.
@@ -56,6 +66,10 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tile(id, why) => write!(f, "a tile of zoom {} is damaged: {why}", id.z()),
+            Self::Format { id, expected, found } => {
+                let (found, expected) = (found.extension(), expected.extension());
+                write!(f, "a tile of zoom {} is {found}, and the archive says {expected}", id.z())
+            }
             Self::Duplicate(id) => write!(f, "a tile of zoom {} is there more than once", id.z()),
             Self::Stray => f.write_str("something among the tiles is no tile"),
             Self::Unfinished => f.write_str("a run was not finished; run the same command again to go on"),
@@ -143,6 +157,8 @@ struct Tally<'a> {
     check: &'a mut dyn FnMut(&[u8]) -> Result<(), Fault>,
     tiles: [u64; TileId::ZOOM_MAX as usize + 1],
     extent: Option<Extent>,
+    /// What the archive says that its tiles are.
+    format: TileFormat,
     bytes: u64,
     findings: Vec<Finding>,
     finding_count: u64,
@@ -151,7 +167,7 @@ struct Tally<'a> {
 impl<'a> Tally<'a> {
     fn new(check: &'a mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Self {
         let tiles = [0; TileId::ZOOM_MAX as usize + 1];
-        Self { check, tiles, extent: None, bytes: 0, findings: Vec::new(), finding_count: 0 }
+        Self { check, tiles, extent: None, format: TileFormat::Other, bytes: 0, findings: Vec::new(), finding_count: 0 }
     }
 
     /// Counts a tile.
@@ -164,8 +180,14 @@ impl<'a> Tally<'a> {
     /// Checks a tile's bytes.
     fn check(&mut self, id: TileId, tile: &[u8]) {
         let fault = if tile.is_empty() { Err("it has no bytes".into()) } else { (self.check)(tile) };
-        if let Err(fault) = fault {
-            self.found(Finding::Tile(id, fault));
+        let found = TileFormat::of(tile);
+        match fault {
+            Err(fault) => self.found(Finding::Tile(id, fault)),
+            // What is not known here may be of the right kind all the same, in another compression.
+            Ok(()) if found != TileFormat::Other && !self.format.takes(found) => {
+                self.found(Finding::Format { id, expected: self.format, found });
+            }
+            Ok(()) => {}
         }
     }
 

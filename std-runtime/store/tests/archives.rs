@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tidegate_store::archive::{Archive, ArchiveError};
-use tidegate_store::sink::{Format, Held, Sink};
+use tidegate_store::sink::{Format, Held, Sink, SinkError};
 use tidegate_store::verify::{Finding, verify};
 use tidegate_store::{Durability, Metadata, TileId};
 
@@ -267,13 +267,13 @@ fn verify_tells_what_is_wrong() {
     for (format, path) in kinds(&folder) {
         let (mut sink, held) = open(&format, &path);
         put_all(&mut sink, &some_tiles(1));
-        sink.put(TileId::new(2, 1, 1).unwrap(), b"<html>").unwrap();
+        sink.put(TileId::new(2, 1, 1).unwrap(), &[PNG, b"half"].concat()).unwrap();
         drop(held);
         sink.finish().unwrap();
-        let check = |tile: &[u8]| if tile.starts_with(PNG) { Ok(()) } else { Err("it is a web page".into()) };
+        let check = |tile: &[u8]| if tile.ends_with(b"half") { Err("it is cut short".into()) } else { Ok(()) };
         let report = verify(&path, check).unwrap();
         assert_eq!(report.finding_count, 1, "{format:?} {:?}", report.findings);
-        assert_eq!(report.findings[0].to_string(), "a tile of zoom 2 is damaged: it is a web page");
+        assert_eq!(report.findings[0].to_string(), "a tile of zoom 2 is damaged: it is cut short");
     }
 }
 
@@ -294,6 +294,61 @@ fn verify_reports_a_table_that_is_missing_and_fails_where_there_is_nothing() {
     }
     let error = verify(&folder.path().join("nothing.mbtiles"), |_| Ok(())).unwrap_err();
     assert!(matches!(error, ArchiveError::Io { .. }) && !error.is_damage(), "{error}");
+}
+
+#[test]
+fn an_archive_takes_tiles_of_one_format_whichever_run_brings_them() {
+    let vector: &[u8] = b"\x1f\x8b vector";
+    let folder = tempfile::tempdir().unwrap();
+    let tile = |x| TileId::new(3, x, 0).unwrap();
+    for (format, path) in &kinds(&folder)[1..] {
+        let (mut sink, held) = open(format, path);
+        sink.put(tile(0), vector).unwrap();
+        let refuses = |sink: &mut Sink, when: &str| {
+            let refused = sink.put(tile(1), PNG).unwrap_err();
+            assert!(matches!(refused, SinkError::Format { zoom: 3, .. }), "{when}: {refused}");
+            assert!(refused.to_string().contains("is png, and those in the archive are pbf"), "{refused}");
+        };
+        refuses(&mut sink, "after the first");
+        drop((sink, held));
+        let (mut sink, held) = open(format, path);
+        refuses(&mut sink, "after a kill");
+        drop(held);
+        sink.finish().unwrap();
+        let (mut sink, held) = open(format, path);
+        refuses(&mut sink, "when it was finished");
+        sink.put(tile(2), vector).unwrap();
+        drop(held);
+        sink.finish().unwrap();
+        assert_eq!(read_all(path).into_keys().collect::<Vec<_>>(), [(3, 0, 0), (3, 2, 0)]);
+    }
+}
+
+#[test]
+fn verify_finds_tiles_of_another_format_than_the_archive_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, path) in &kinds(&folder)[1..] {
+        let (mut sink, held) = open(format, path);
+        put_all(&mut sink, &some_tiles(1));
+        drop(held);
+        sink.finish().unwrap();
+        match format {
+            Format::Mbtiles => {
+                let db = rusqlite::Connection::open(path).unwrap();
+                db.execute_batch("UPDATE metadata SET value = 'jpg' WHERE name = 'format'").unwrap();
+            }
+            _ => {
+                let mut bytes = std::fs::read(path).unwrap();
+                bytes[99] = 3; // the tile type in the header: JPEG
+                std::fs::write(path, bytes).unwrap();
+            }
+        }
+        let report = verify(path, |_| Ok(())).unwrap();
+        assert!(report.finding_count > 0 && !report.is_sound());
+        for finding in &report.findings {
+            assert_eq!(finding.to_string(), "a tile of zoom 1 is png, and the archive says jpg", "{format:?}");
+        }
+    }
 }
 
 #[test]

@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, builder::PossibleValue};
-use tidegate::template::UrlTemplate;
-use tidegate_core::TileId;
+use tidegate::{
+    fetch::{Failure, Fault, TileOutcome, TileReport},
+    template::UrlTemplate,
+    verify::Defect,
+};
+use tidegate_core::{End, Instant, TileId};
 use tidegate_store::{
-    Durability, Metadata,
+    Durability, Metadata, TileFormat,
     sink::{Format, Held, Sink, SinkError},
 };
 
-use super::Again;
+use super::{Again, Trouble};
 use crate::{exit::Fatal, verify};
 
 /// The flags that choose an archive.
@@ -98,6 +102,29 @@ impl TargetArgs {
         self.extension.as_deref().or(template.extension()).map(str::to_owned).ok_or_else(|| {
             Fatal::usage("--extension: the URL template has none to take over; give one, as in --extension png")
         })
+    }
+}
+
+impl Target {
+    /// Puts the tile of a report into the archive. One that the archive cannot hold, since it is of another format, is given
+    /// up: as a server sends that answers with a picture of its error.
+    pub(crate) fn put(sink: &mut Sink, report: &mut TileReport) -> Result<(), Trouble> {
+        let Some(tile) = report.outcome.tile() else { return Ok(()) };
+        match sink.put(report.tile, &tile.body) {
+            Err(SinkError::Format { expected, found, .. }) => {
+                let known = |format: TileFormat| tidegate::verify::Format::from_extension(format.extension());
+                let defect = known(expected)
+                    .zip(known(found))
+                    .map_or(Defect::Unknown, |(expected, found)| Defect::Format { expected, found });
+                let attempts = u8::try_from(report.tries()).unwrap_or(u8::MAX);
+                let end = End::Exhausted { attempts, resume_at: Instant::ORIGIN };
+                let failure = Failure { end, last: Some(Fault::Defect(defect)) };
+                tracing::warn!(id = %report.id, tile = %report.tile, %failure, "tile given up");
+                report.outcome = TileOutcome::Failed(failure);
+                Ok(())
+            }
+            put => put.map_err(Trouble::Sink),
+        }
     }
 }
 

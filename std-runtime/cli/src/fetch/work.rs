@@ -73,7 +73,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Fetches `tiles` and hands each report to `keep`. What `keep` cannot keep ends the run, and so does a tile that cannot be
+/// Fetches `tiles` and hands each report to `keep`, which may find that it is no success. What `keep` cannot keep ends the run, and so does a tile that cannot be
 /// told, and sources that give nothing at all: what has begun is drained. What the servers ask for is remembered on the way.
 ///
 /// When it returns, `tiles` has been dropped.
@@ -84,7 +84,7 @@ pub(crate) fn work(
     memory: &mut Remembered,
     (wanted, quiet): (u64, bool),
     output: &mut Output,
-    mut keep: impl FnMut(&TileReport) -> Result<(), Trouble>,
+    mut keep: impl FnMut(&mut TileReport) -> Result<(), Trouble>,
 ) -> (Run, Option<Trouble>) {
     let mut progress = Progress::start(wanted, quiet);
     let mut recorder = Recorder::start(source, wanted);
@@ -93,7 +93,7 @@ pub(crate) fn work(
     let tiles = tiles.map_while(move |tile| tile.map_err(|trouble| told.trouble(trouble)).ok());
     let stream = each(source, tiles, |report| {
         let trouble = report.and_then(|mut report| {
-            let trouble = keep(&report).err();
+            let trouble = keep(&mut report).err();
             if trouble.is_some() {
                 // What came and could not be kept is still to be fetched.
                 report.outcome = TileOutcome::Cancelled;

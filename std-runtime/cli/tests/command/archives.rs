@@ -1,6 +1,6 @@
 //! Every kind of archive: filled through a bad server, gone on with, checked.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Output};
+use std::{collections::BTreeMap, fs, io::Write, path::Path, process::Output};
 
 use tidegate_lab::mock::Mock;
 use tidegate_store::{
@@ -8,7 +8,7 @@ use tidegate_store::{
     archive::{Archive, ArchiveError},
 };
 
-use crate::support::{code, json, mock, run, settled, stderr, stdout};
+use crate::support::{code, head, json, listen, mock, run, settled, stderr, stdout};
 
 /// The world to zoom 3 into `path`.
 fn fetch(mock: &Mock, path: &Path, further: &[&str]) -> Output {
@@ -136,5 +136,47 @@ fn an_archive_that_is_cut_or_damaged_is_not_sound() {
         assert!(said.contains("cannot be mended: fetch into a new one"), "{name}: {said}");
         let described = run(&["verify", "--output-format", "json", damaged.to_str().expect("UTF-8")]);
         assert_eq!((code(&described), &json(&described)["sound"]), (Some(1), &false.into()), "{name}");
+    }
+}
+
+/// A picture of one pixel.
+const PICTURE: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\x0aIDATx\x9cc`\x00\x00\x00\x02\x00\x01H\xaf\xa4q\x00\x00\x00\x00IEND\xaeB`\x82";
+/// A vector tile with one layer and nothing in it.
+const VECTOR: &[u8] = b"\x1a\x05\x0a\x01a\x78\x02";
+
+/// A server of vector tiles that answers with a picture of its error wherever the column is odd.
+fn server_of_mixed_kinds() -> String {
+    let address = listen(|mut stream| {
+        while let Some(head) = head(&mut stream) {
+            let column = head.split('/').nth(2).and_then(|column| column.parse::<u32>().ok()).unwrap_or(0);
+            let (kind, body) =
+                if column % 2 == 1 { ("image/png", PICTURE) } else { ("application/x-protobuf", VECTOR) };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.as_bytes(), body].concat());
+        }
+    });
+    format!("http://{address}/{{z}}/{{x}}/{{y}}.pbf")
+}
+
+#[test]
+fn a_picture_that_comes_instead_of_a_vector_tile_is_given_up_and_not_written() {
+    let (url, folder) = (server_of_mixed_kinds(), tempfile::tempdir().expect("a directory"));
+    for name in ["world.mbtiles", "world.pmtiles"] {
+        let path = folder.path().join(name);
+        let letters = folder.path().join(format!("{name}.letters"));
+        let (output, letters) = (path.to_str().expect("UTF-8"), letters.to_str().expect("UTF-8"));
+        let world = ["fetch", "--bbox=-180,-85,180,85", "--zooms", "0-1", "--output", output, "--url-template", &url];
+        for run_number in ["first", "second"] {
+            let fetched = run(&[&world[..], &["--dead-letter", letters, "--output-format", "json"]].concat());
+            assert_eq!(code(&fetched), Some(1), "{name}: {}", stderr(&fetched));
+            let document = json(&fetched);
+            assert_eq!(document["failed_by_kind"]["another format"], 2, "{name}, {run_number} run: {document:#}");
+        }
+        let told = fs::read_to_string(letters).expect("the letters");
+        assert!(told.contains("another format"), "{told}");
+        let reasons = run(&["-v", "replay", letters, "--output", output, "--url-template", &url]);
+        assert!(stderr(&reasons).contains("the tile is png where pbf is expected"), "{}", stderr(&reasons));
+        assert_eq!(tiles(&path).len(), 3, "{name}");
+        assert_eq!(code(&verify(&path)), Some(0), "{name}");
     }
 }

@@ -62,11 +62,12 @@ impl MbtilesSink {
     }
 
     pub(super) fn put(&mut self, tile: TileId, bytes: &[u8]) -> Result<(), SinkError> {
-        self.try_put(tile, bytes).map_err(|error| sqlite_error("write a tile to", &self.path, error))
+        let format = TileFormat::of(bytes);
+        SinkError::unless_fits(self.format, format, tile)?;
+        self.try_put(tile, format, bytes).map_err(|error| sqlite_error("write a tile to", &self.path, error))
     }
 
-    fn try_put(&mut self, tile: TileId, bytes: &[u8]) -> rusqlite::Result<()> {
-        let format = TileFormat::of(bytes);
+    fn try_put(&mut self, tile: TileId, format: TileFormat, bytes: &[u8]) -> rusqlite::Result<()> {
         if self.format.is_some() {
             return insert(&self.db, tile, &format.pack(bytes));
         }

@@ -29,6 +29,8 @@ pub(super) struct PmtilesSink {
     path: PathBuf,
     metadata: Metadata,
     log: Log,
+    /// What the archive's tiles are: what it says, or else the first in the log.
+    format: Option<TileFormat>,
 }
 
 /// The tiles that were there when the sink was opened.
@@ -50,19 +52,31 @@ impl PmtilesSink {
         files::create_folders(folder).map_err(failed)?;
         let archive = open_archive(path)?;
         let mut ids = Sorter::new(folder);
-        let log = Log::open(&log_of(path), durability, |record| ids.push(record.id.to_be_bytes()));
-        let log = log.map_err(|error| match error.kind() {
+        let mut first = None;
+        let log = Log::open(&log_of(path), durability, |record| {
+            first.get_or_insert(record.blob);
+            ids.push(record.id.to_be_bytes())
+        });
+        let mut log = log.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => SinkError::InUse { archive: path.to_owned() },
             _ => failed(error),
         })?;
+        let format = match &archive {
+            Some(archive) => Some(archive.header().format),
+            None => first.map(|first| format_of(&mut log, &first)).transpose().map_err(failed)?,
+        };
         let logged = ids.finish().map_err(failed)?;
         let held = HeldPmtiles { path: path.to_owned(), logged, archive };
-        Ok((Self { path: path.to_owned(), metadata, log }, held))
+        Ok((Self { path: path.to_owned(), metadata, log, format }, held))
     }
 
     pub(super) fn put(&mut self, tile: TileId, bytes: &[u8]) -> Result<(), SinkError> {
-        let packed = TileFormat::of(bytes).pack(bytes);
-        self.log.append(tile.hilbert_id(), &packed).map_err(|error| SinkError::io("write a tile to", &self.path, error))
+        let format = TileFormat::of(bytes);
+        SinkError::unless_fits(self.format, format, tile)?;
+        let appended = self.log.append(tile.hilbert_id(), &format.pack(bytes));
+        appended.map_err(|error| SinkError::io("write a tile to", &self.path, error))?;
+        self.format.get_or_insert(format);
+        Ok(())
     }
 
     pub(super) fn finish(mut self) -> Result<(), SinkError> {
@@ -87,22 +101,8 @@ impl PmtilesSink {
         }
         let name = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         metadata.name = metadata.name.or_else(name);
-        let mut first = None;
-        self.log
-            .records(|record| {
-                first.get_or_insert(record.blob);
-                builder.add(record)
-            })
-            .map_err(failed)?;
-        let mut tile = Vec::new();
-        let format = match (&archive, first) {
-            (Some(archive), _) => archive.header().format,
-            (None, Some(blob)) => {
-                self.log.read(&blob, &mut tile).map_err(failed)?;
-                TileFormat::of(&tile)
-            }
-            (None, None) => return Ok(()),
-        };
+        self.log.records(|record| builder.add(record)).map_err(failed)?;
+        let Some(format) = self.format else { return Ok(()) };
         let new = beside(&path, ".new");
         let written = self.write(builder, archive, format, &metadata, &new);
         if written.is_err() {
@@ -159,6 +159,13 @@ fn open_archive(path: &Path) -> Result<Option<Reader>, SinkError> {
         return Err(SinkError::Compression { archive: path.to_owned(), number: header.tile_compression });
     }
     Ok(Some(reader))
+}
+
+/// What a tile of the log is.
+fn format_of(log: &mut Log, blob: &Blob) -> io::Result<TileFormat> {
+    let mut tile = Vec::new();
+    log.read(blob, &mut tile)?;
+    Ok(TileFormat::of(&tile))
 }
 
 /// Marks the offset of a tile in the old archive.

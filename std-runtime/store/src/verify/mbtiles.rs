@@ -14,6 +14,8 @@ pub(super) fn verify(path: &Path, tally: &mut Tally<'_>) -> Result<(), ArchiveEr
     let failed = |source| sqlite_failed(path, source);
     let db = mbtiles::connect(path, Access::Read).map_err(failed)?;
     structure(&db, tally).map_err(failed)?;
+    let format = metadata_row(&db, "format").map_err(failed)?;
+    tally.format = format.map_or(TileFormat::Other, |name| TileFormat::from_mbtiles_name(&name));
     Mbtiles::open(path).map_err(failed)?.visit::<ArchiveError>(path, |id, tile| {
         match id {
             Some(id) => {

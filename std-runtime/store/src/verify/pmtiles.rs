@@ -14,6 +14,7 @@ pub(super) fn verify(path: &Path, tally: &mut Tally<'_>) -> Result<(), PmtilesEr
     }
     let mut reader = Reader::open(path)?;
     let header = *reader.header();
+    tally.format = header.format;
     if header.root.offset + header.root.length > HEAD_BYTES_MAX as u64 {
         tally.found(Finding::Wrong("the place of the root directory, which must end within 16,384 bytes,"));
     }
