@@ -12,7 +12,7 @@ use tidegate_store::{
     PmtilesError,
     archive::ArchiveError,
     sink::Format,
-    verify::{VerifyReport, verify},
+    verify::{Finding, VerifyReport, verify},
 };
 
 use crate::{
@@ -27,6 +27,9 @@ pub(crate) struct VerifyArgs {
     /// A directory of tiles, or an MBTiles or PMTiles file
     #[arg(value_name = "PATH")]
     path: PathBuf,
+    /// Say where the tiles are that are wrong: only where nobody else reads it
+    #[arg(long)]
+    log_locations: bool,
     /// The form of the result
     #[arg(long, value_enum, default_value = "text")]
     output_format: OutputFormat,
@@ -41,9 +44,14 @@ pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<Exit, Fatal>
         Format::Mbtiles => "mbtiles",
         Format::Pmtiles => "pmtiles",
     };
+    let in_words = |finding: &Finding| match args.log_locations {
+        true => finding.show_location().to_string(),
+        false => finding.to_string(),
+    };
+    let findings: Vec<_> = report.findings.iter().map(in_words).collect();
     let lines = match args.output_format {
-        OutputFormat::Text => text(kind, &report),
-        OutputFormat::Json => vec![to_json(kind, &report)],
+        OutputFormat::Text => text(kind, &report, &findings),
+        OutputFormat::Json => vec![to_json(kind, &report, &findings)],
     };
     lines.iter().try_for_each(|line| output.result(line)).map_err(Fatal::local)?;
     if report.is_sound() {
@@ -79,19 +87,18 @@ pub(crate) fn check(tile: &[u8]) -> Result<(), Defect> {
     tidegate::verify::check(&response, &Expect::DEFAULT, &mut Vec::new()).map(drop)
 }
 
-fn text(kind: &str, report: &VerifyReport) -> Vec<String> {
+fn text(kind: &str, report: &VerifyReport, findings: &[String]) -> Vec<String> {
     let zooms = report.tiles.iter().map(|(zoom, count)| format!("zoom {zoom:>2} {count:>12} tiles"));
     let all = format!("in all  {:>12} tiles, {}, {kind}", report.tile_count(), bytes(report.bytes));
-    let findings = report.findings.iter().map(|finding| format!("  {finding}"));
-    let more = report.finding_count.saturating_sub(report.findings.len() as u64);
+    let more = report.finding_count.saturating_sub(findings.len() as u64);
+    let findings = findings.iter().map(|finding| format!("  {finding}"));
     let more = (more > 0).then(|| format!("  and {more} more"));
     let sound = report.is_sound().then(|| "sound".to_owned());
     zooms.chain([all]).chain(findings).chain(more).chain(sound).collect()
 }
 
-fn to_json(kind: &str, report: &VerifyReport) -> String {
+fn to_json(kind: &str, report: &VerifyReport, findings: &[String]) -> String {
     let zooms: Vec<_> = report.tiles.iter().map(|(zoom, count)| json!({ "zoom": zoom, "tiles": count })).collect();
-    let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
     let document = json!({
         "format": kind,
         "tiles": report.tile_count(),

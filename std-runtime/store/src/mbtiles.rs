@@ -76,12 +76,16 @@ pub(crate) fn tms_row(tile: TileId) -> u32 {
     (1 << tile.z()) - 1 - tile.y()
 }
 
-/// The tile in a row of `zoom_level, tile_column, tile_row`; `None` where there is no such tile.
-pub(crate) fn tile_of(row: &Row<'_>) -> rusqlite::Result<Option<TileId>> {
-    let (zoom, column, from_south): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let Ok(z @ 0..=TileId::ZOOM_MAX) = u8::try_from(zoom) else { return Ok(None) };
+/// The address in a row of `zoom_level, tile_column, tile_row`.
+pub(crate) fn address_of(row: &Row<'_>) -> rusqlite::Result<[i64; 3]> {
+    Ok([row.get(0)?, row.get(1)?, row.get(2)?])
+}
+
+/// The tile with such an address; `None` where there is none.
+pub(crate) fn tile_at([zoom, column, from_south]: [i64; 3]) -> Option<TileId> {
+    let Ok(z @ 0..=TileId::ZOOM_MAX) = u8::try_from(zoom) else { return None };
     let (x, y) = (u32::try_from(column), u32::try_from((1_i64 << z) - 1 - from_south.max(-1)));
-    Ok(x.ok().zip(y.ok()).and_then(|(x, y)| TileId::new(z, x, y).ok()))
+    x.ok().zip(y.ok()).and_then(|(x, y)| TileId::new(z, x, y).ok())
 }
 
 pub(crate) fn has(db: &Connection, tile: TileId) -> rusqlite::Result<bool> {

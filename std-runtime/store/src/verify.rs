@@ -2,12 +2,15 @@
 
 mod mbtiles;
 mod pmtiles;
+mod stray;
 
 use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
+
+pub use stray::Stray;
 
 use crate::TileId;
 use crate::archive::{Archive, ArchiveError, DirectoryEntry, visit_files};
@@ -50,8 +53,8 @@ pub enum Finding {
     },
     /// There are several tiles with this address.
     Duplicate(TileId),
-    /// Something lies among the tiles that is none: a row or an id outside the world, a file with another name.
-    Stray,
+    /// Something lies among the tiles that is none.
+    Stray(Stray),
     /// A run that ended before it was finished left something behind: run it again to go on.
     Unfinished,
     /// Metadata that the format demands is missing.
@@ -71,11 +74,38 @@ impl fmt::Display for Finding {
                 write!(f, "a tile of zoom {} is {found}, and the archive says {expected}", id.z())
             }
             Self::Duplicate(id) => write!(f, "a tile of zoom {} is there more than once", id.z()),
-            Self::Stray => f.write_str("something among the tiles is no tile"),
+            Self::Stray(stray) => stray.fmt(f),
             Self::Unfinished => f.write_str("a run was not finished; run the same command again to go on"),
             Self::Missing(what) => write!(f, "{what} is missing"),
             Self::Wrong(what) => write!(f, "{what} is not what is in the archive"),
             Self::Unreadable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Finding {
+    /// The same with the place of the tile, for whoever may know it.
+    pub fn show_location(&self) -> impl fmt::Display + '_ {
+        Located(self)
+    }
+}
+
+/// A finding with its place.
+struct Located<'a>(&'a Finding);
+
+impl fmt::Display for Located<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Finding::Tile(id, why) => write!(f, "the tile {} is damaged: {why}", id.show_location()),
+            Finding::Format { id, expected, found } => {
+                let (found, expected) = (found.extension(), expected.extension());
+                write!(f, "the tile {} is {found}, and the archive says {expected}", id.show_location())
+            }
+            Finding::Duplicate(id) => write!(f, "the tile {} is there more than once", id.show_location()),
+            Finding::Stray(stray) => stray.write_located(f),
+            finding @ (Finding::Unfinished | Finding::Missing(_) | Finding::Wrong(_) | Finding::Unreadable(_)) => {
+                finding.fmt(f)
+            }
         }
     }
 }
@@ -146,7 +176,10 @@ fn directory(path: &Path, tally: &mut Tally<'_>) -> io::Result<()> {
                 tally.check(id, &tile);
             }
             DirectoryEntry::Part => tally.found(Finding::Unfinished),
-            DirectoryEntry::Stray => tally.found(Finding::Stray),
+            DirectoryEntry::Stray => {
+                let below = file.strip_prefix(path).unwrap_or(file).to_owned();
+                tally.found(Finding::Stray(Stray::File { path: below }));
+            }
         }
         Ok(())
     })

@@ -362,9 +362,36 @@ fn verify_finds_strays_orphans_and_doubles_in_a_tree() {
     let report = verify(folder.path(), |_| Ok(())).unwrap();
     let count = |wanted: fn(&Finding) -> bool| report.findings.iter().filter(|finding| wanted(finding)).count();
     assert_eq!(count(|finding| matches!(finding, Finding::Duplicate(_))), 1);
-    assert_eq!(count(|finding| matches!(finding, Finding::Stray)), 3);
+    let told = |told: fn(&Finding) -> String| report.findings.iter().map(told).collect::<Vec<_>>();
+    let (told, placed) = (told(Finding::to_string), told(|finding| finding.show_location().to_string()));
+    for (name, path) in [("…/…/00.png", "1/0/00.png"), ("…/…/9.png", "1/0/9.png"), ("notes.txt", "notes.txt")] {
+        assert!(told.contains(&format!("the file {name} is no tile")), "{told:?}");
+        assert!(placed.contains(&format!("the file {path} is no tile")), "{placed:?}");
+    }
+    assert!(told.contains(&"a tile of zoom 1 is there more than once".to_owned()), "{told:?}");
+    assert!(placed.contains(&"the tile 1/0/0 is there more than once".to_owned()), "{placed:?}");
     assert_eq!(count(|finding| matches!(finding, Finding::Unfinished)), 1);
     assert_eq!(report.finding_count, 5);
+}
+
+#[test]
+fn verify_says_which_rows_are_outside_the_world_and_where_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mbtiles");
+    let (mut sink, held) = open(&Format::Mbtiles, &path);
+    put_all(&mut sink, &some_tiles(1));
+    drop(held);
+    sink.finish().unwrap();
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("INSERT INTO tiles VALUES (3, 8, 7, x'01'), (99, 0, 0, x'01')").unwrap();
+    let report = verify(&path, |_| Ok(())).unwrap();
+    let told: Vec<_> = report.findings.iter().map(Finding::to_string).collect();
+    let stray = |row| format!("row {row} of `tiles` is no tile: its address is outside the world");
+    assert_eq!(told, [stray(5), stray(6)]);
+    let placed: Vec<_> = report.findings.iter().map(|finding| finding.show_location().to_string()).collect();
+    let at = |row, address| format!("row {row} of `tiles` is no tile: {address} is outside the world");
+    let first = at(5, "zoom_level 3, tile_column 8, tile_row 7");
+    assert_eq!(placed, [first, at(6, "zoom_level 99, tile_column 0, tile_row 0")]);
 }
 
 #[test]

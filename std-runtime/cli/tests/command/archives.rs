@@ -84,6 +84,14 @@ fn a_damaged_tile_is_found_without_saying_where_and_fetched_again() {
     assert_eq!(code(&found), Some(1));
     assert!(stdout(&found).contains(&format!("a tile of zoom {} is damaged", damaged.z())), "{}", stdout(&found));
     assert!(stderr(&found).contains("1 things are wrong") && stderr(&found).contains("fetch into it again"));
+    let place = format!("{}/{}/{}", damaged.z(), damaged.x(), damaged.y());
+    let named = format!("the tile {place} is damaged");
+    for format in ["text", "json"] {
+        let told = ["verify", tree.to_str().expect("UTF-8"), "--output-format", format];
+        assert!(!stdout(&run(&told)).contains(&place), "nobody asked where");
+        let placed = stdout(&run(&[&told[..], &["--log-locations"]].concat()));
+        assert!(placed.contains(&named), "{placed}");
+    }
 
     mock.reset();
     assert_eq!(code(&fetch(&mock, &tree, &[])), Some(0));

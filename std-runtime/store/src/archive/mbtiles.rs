@@ -9,6 +9,7 @@ use super::ArchiveError;
 use crate::TileId;
 use crate::mbtiles::{self, Access, metadata_row};
 use crate::metadata::Metadata;
+use crate::verify::Stray;
 
 #[derive(Debug)]
 pub(crate) struct Mbtiles(Connection);
@@ -41,18 +42,21 @@ impl Mbtiles {
         mbtiles::read(&self.0, id)
     }
 
-    /// Calls `each` with every row: its tile, unless its address is none, and its bytes.
+    /// Calls `each` with every row: its tile, or what it is instead, and its bytes.
     pub(crate) fn visit<E: From<ArchiveError>>(
         &self,
         path: &Path,
-        mut each: impl FnMut(Option<TileId>, &[u8]) -> Result<(), E>,
+        mut each: impl FnMut(Result<TileId, Stray>, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = |source| super::sqlite_failed(path, source);
         let mut select =
             self.0.prepare("SELECT zoom_level, tile_column, tile_row, tile_data FROM tiles").map_err(failed)?;
         let mut rows = select.query([]).map_err(failed)?;
+        let mut number = 0;
         while let Some(row) = rows.next().map_err(failed)? {
-            let id = mbtiles::tile_of(row).map_err(failed)?;
+            number += 1;
+            let address = mbtiles::address_of(row).map_err(failed)?;
+            let id = mbtiles::tile_at(address).ok_or(Stray::Row { number, address });
             // A row without data counts as a tile without bytes.
             let tile = row.get_ref(3).map_err(failed)?;
             each(id, tile.as_blob_or_null().ok().flatten().unwrap_or_default())?;

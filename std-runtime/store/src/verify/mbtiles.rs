@@ -5,7 +5,6 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{Finding, Tally};
-use crate::TileId;
 use crate::archive::{ArchiveError, Mbtiles, sqlite_failed};
 use crate::format::TileFormat;
 use crate::mbtiles::{self, Access, metadata_row};
@@ -18,11 +17,11 @@ pub(super) fn verify(path: &Path, tally: &mut Tally<'_>) -> Result<(), ArchiveEr
     tally.format = format.map_or(TileFormat::Other, |name| TileFormat::from_mbtiles_name(&name));
     Mbtiles::open(path).map_err(failed)?.visit::<ArchiveError>(path, |id, tile| {
         match id {
-            Some(id) => {
+            Ok(id) => {
                 tally.add(id, tile);
                 tally.check(id, tile);
             }
-            None => tally.found(Finding::Stray),
+            Err(stray) => tally.found(Finding::Stray(stray)),
         }
         Ok(())
     })?;
@@ -39,8 +38,10 @@ fn structure(db: &Connection, tally: &mut Tally<'_>) -> rusqlite::Result<()> {
         db.prepare("SELECT zoom_level, tile_column, tile_row FROM tiles GROUP BY 1, 2, 3 HAVING count(*) > 1")?;
     let mut rows = twice.query([])?;
     while let Some(row) = rows.next()? {
-        let id: Option<TileId> = mbtiles::tile_of(row)?;
-        tally.found(id.map_or(Finding::Stray, Finding::Duplicate));
+        // What has an address outside the world is found row by row.
+        if let Some(id) = mbtiles::tile_at(mbtiles::address_of(row)?) {
+            tally.found(Finding::Duplicate(id));
+        }
     }
     Ok(())
 }

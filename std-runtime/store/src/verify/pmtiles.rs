@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Finding, Tally};
+use super::{Finding, Stray, Tally};
 use crate::TileId;
 use crate::format::TileFormat;
 use crate::pmtiles::{COMPRESSION_GZIP, HEAD_BYTES_MAX, PmtilesError, Reader};
@@ -48,7 +48,7 @@ pub(super) fn verify(path: &Path, tally: &mut Tally<'_>) -> Result<(), PmtilesEr
                     }
                 }
                 Err(_) => {
-                    tally.found(Finding::Stray);
+                    tally.found(Finding::Stray(Stray::Entry { id }));
                     break;
                 }
             }
