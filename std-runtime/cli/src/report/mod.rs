@@ -163,6 +163,12 @@ impl Run {
         fetched + revalidated + stale + empty
     }
 
+    /// Whether the server had none of the tiles: so answers a map that ends elsewhere, and so does a wrong address.
+    fn is_all_empty(&self) -> bool {
+        let Ledger { requested, empty, .. } = self.ledger;
+        requested > 0 && empty == requested
+    }
+
     /// The share that succeeded, 0 to 1.
     fn share(&self) -> f64 {
         self.good() as f64 / self.ledger.requested.max(1) as f64
@@ -213,6 +219,9 @@ impl Run {
         };
         if let Some(problem) = problem {
             output.message(&format!("tidegate: {problem}; {advice}"));
+        }
+        if self.is_all_empty() {
+            output.message("tidegate: every tile was empty: the server has nothing there, or the URL is wrong; try it for one tile");
         }
         Ok(exit)
     }

@@ -41,7 +41,9 @@ pub(super) fn lines(title: Vec<String>, run: &Run, output: &Output) -> Vec<Strin
 pub(super) fn rows(run: &Run) -> Vec<(&'static str, String)> {
     let Run { metrics, ledger, .. } = run;
     let status = &metrics.status;
-    let mut rows = vec![("succeeded", run.succeeded()), ("  of them empty", ledger.empty.to_string())];
+    let empty =
+        if run.is_all_empty() { "every tile: the URL may be wrong".to_owned() } else { ledger.empty.to_string() };
+    let mut rows = vec![("succeeded", run.succeeded()), ("  of them empty", empty)];
     if run.found > 0 {
         rows.push(("  already there", run.found.to_string()));
     }

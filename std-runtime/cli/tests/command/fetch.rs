@@ -114,3 +114,17 @@ fn a_dry_run_without_a_sample_counts_and_asks_nobody() {
     );
     assert_eq!(mock.stats().received, 0);
 }
+
+#[test]
+fn where_every_tile_is_empty_the_report_says_that_the_url_may_be_wrong() {
+    let mock = mock("404=100%");
+    for format in ["text", "json"] {
+        let output = run(&["-n", "20", "--url-template", &mock.url_template(), "--output-format", format]);
+        assert_eq!(code(&output), Some(0), "that there is nothing is an answer: {}", stderr(&output));
+        assert!(stderr(&output).contains("every tile was empty") && stderr(&output).contains("the URL is wrong"));
+        assert_eq!(stdout(&output).contains("of them empty       every tile: the URL may be wrong"), format == "text");
+    }
+    mock.set_faults("0/0/0=404".parse().expect("a rule")).expect("valid");
+    let some = run(&["-n", "20", "--url-template", &mock.url_template()]);
+    assert!(!stderr(&some).contains("empty") && !stdout(&some).contains("the URL"), "{}", stdout(&some));
+}
