@@ -14,7 +14,10 @@ use tidegate::{
     template::UrlTemplate,
 };
 use tidegate_core::rate::Rate;
-use tidegate_store::{Metadata, scheme};
+use tidegate_store::{
+    Metadata,
+    scheme::{self, Coverage},
+};
 
 use crate::{
     bench,
@@ -191,8 +194,20 @@ pub(crate) struct Sources {
     pub(crate) mirrors: Vec<(UrlTemplate, Settings)>,
     /// What the first source says about its tiles.
     pub(crate) metadata: Metadata,
+    /// Which tiles the first source says it has, where it says so.
+    pub(crate) coverage: Option<Coverage>,
     /// The rules for hosts.
     pub(crate) hosts: Hosts,
+}
+
+/// The first source, as it names itself.
+#[derive(Default)]
+struct Resolved {
+    url: Option<String>,
+    /// Further places with the same tiles.
+    others: Vec<String>,
+    metadata: Metadata,
+    coverage: Option<Coverage>,
 }
 
 impl SourceArgs {
@@ -209,25 +224,33 @@ impl SourceArgs {
         };
         let hosts = Hosts::read(self.config.as_deref())?;
         let given = Given { args: self, hosts: &hosts, environment: &environment, flags: &flags, command };
-        let (url, metadata) = self.resolved(&given)?;
+        let Resolved { url, others, metadata, coverage } = self.resolved(&given)?;
         // What cannot be read is refused with its reason when it is used.
         let template = url.as_deref().and_then(|url| scheme::template(url).ok());
         let mut settings = given.settings(template.as_ref())?;
         settings.url.value = url;
-        let mirrors = self.mirror_templates()?.into_iter();
+        // Several names are often one provider, which is not to be asked several times as much.
+        let is_polite = settings.preset.value == Preset::Polite;
+        if is_polite && !others.is_empty() {
+            tracing::warn!(
+                "the TileJSON document names several places; the polite preset asks the first of them alone"
+            );
+        }
+        let others = if is_polite { &[] } else { &others[..] };
+        let mirrors = self.mirror_templates(others)?.into_iter();
         let mirrors = mirrors.map(|template| {
             let settings = given.settings(Some(&template))?;
             Ok((template, settings))
         });
         let mirrors = mirrors.collect::<Result<Vec<_>, Fatal>>()?;
-        Ok(Sources { settings, mirrors, metadata, hosts })
+        Ok(Sources { settings, mirrors, metadata, coverage, hosts })
     }
 
-    /// The URL template of the source, and what it says about its tiles.
-    fn resolved(&self, given: &Given<'_>) -> Result<(Option<String>, Metadata), Fatal> {
+    /// Where the tiles of the source are, and what it says about them.
+    fn resolved(&self, given: &Given<'_>) -> Result<Resolved, Fatal> {
         let url = given.flags.url.as_ref().or(given.environment.url.as_ref());
         match (url, self.scheme.scheme) {
-            (None, Scheme::Xyz) => Ok((None, Metadata::default())),
+            (None, Scheme::Xyz) => Ok(Resolved::default()),
             (None, _) => {
                 Err(Fatal::usage("--scheme: the embedded server is asked by xyz; give a --url-template as well"))
             }
@@ -235,25 +258,31 @@ impl SourceArgs {
                 let template = scheme::template(url).ok();
                 let timeout = given.settings(template.as_ref())?.timeout.value;
                 let document = source::tilejson(self, given.hosts, timeout, url)?;
-                Ok((document.templates.into_iter().next(), document.metadata))
+                let coverage = Some(document.coverage());
+                let mut templates = document.templates.into_iter();
+                let url = templates.next();
+                Ok(Resolved { url, others: templates.collect(), metadata: document.metadata, coverage })
             }
-            (Some(url), _) => Ok((Some(self.scheme.template(url)?), Metadata::default())),
+            (Some(url), _) => Ok(Resolved { url: Some(self.scheme.template(url)?), ..Resolved::default() }),
         }
     }
 
-    /// Where tiles are at the further sources, which are asked in the same way as the first.
-    fn mirror_templates(&self) -> Result<Vec<UrlTemplate>, Fatal> {
+    /// Where tiles are at the further sources, which are asked in the same way as the first: those that the first one names,
+    /// as far as there is room, after those of the command line.
+    fn mirror_templates(&self, others: &[String]) -> Result<Vec<UrlTemplate>, Fatal> {
         if self.mirrors.len() > MIRRORS_MAX {
             let count = self.mirrors.len();
             return Err(Fatal::usage(format!("--mirror: given {count} times; give it at most {MIRRORS_MAX} times")));
         }
-        let mirror = |url: &String| {
+        let mirror = |(name, url): (&str, &String)| {
             let url = self.scheme.template(url)?;
-            let template = scheme::template(&url).map_err(|error| Fatal::usage(format!("--mirror: {error}")))?;
-            guard::bulk_is_allowed("--mirror", &template)?;
+            let template = scheme::template(&url).map_err(|error| Fatal::usage(format!("{name}: {error}")))?;
+            guard::bulk_is_allowed(name, &template)?;
             Ok(template)
         };
-        self.mirrors.iter().map(mirror).collect()
+        let given = self.mirrors.iter().map(|url| ("--mirror", url));
+        let named = others.iter().map(|url| ("--scheme=tilejson: `tiles`", url));
+        given.chain(named).take(MIRRORS_MAX).map(mirror).collect()
     }
 
     /// Adds where tiles are, and how they are reached.

@@ -11,7 +11,7 @@ use std::iter;
 use clap::Args;
 use tidegate::config::Preset;
 use tidegate_core::TileId;
-use tidegate_store::area::Tiles;
+use tidegate_store::{area::Tiles, scheme::Coverage};
 
 use crate::{
     args::{OutputFormat, SourceArgs, Sources},
@@ -72,10 +72,10 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         return dry_run::print(&area, None, args.output_format, output);
     }
     let place = Source::named("fetch", &sources)?;
-    let Sources { settings, metadata, .. } = sources;
+    let Sources { settings, metadata, coverage, .. } = sources;
     if args.dry_run {
         let source = Source::open(&args.source, &args.cache, &settings, place)?;
-        let sampled = dry_run::estimate(&area, args.sample, &source, quiet, output);
+        let sampled = dry_run::estimate(&area, args.sample, coverage, &source, quiet, output);
         let interrupted = interrupt::interrupted(source.stop());
         source.close();
         let dry_run::Sampled { estimate, silence } = sampled.map_err(Fatal::local)?;
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     let source = Source::open(&args.source, &args.cache, &settings, place)?;
     let mut memory = args.memory.recall(&source)?;
     let tally = Tally::default();
-    let mut missing = Missing { tiles: area.tiles(), there, tally: tally.clone() };
+    let mut missing = Missing { tiles: area.tiles(), coverage, there, tally: tally.clone() };
     let tiles = iter::from_fn(move || missing.next().transpose());
     let (run, trouble) = work(&source, tiles, &tally, &mut memory, (wanted, quiet), output, |report| {
         Target::put(&mut sink, report)?;
@@ -108,9 +108,15 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
         }
     });
     let finished = sink.finish().err().map(Trouble::Sink);
-    let title = source.title(wanted, None, &settings);
+    let title = source.title(run.requested(), None, &settings);
     source.close();
     run.print(args.output_format, title, output).map_err(Fatal::local)?;
+    if let Some(coverage) = coverage.filter(|_| tally.outside() > 0) {
+        output.message(&format!(
+            "tidegate: {} of {wanted} tiles were not asked for: the TileJSON document says that there are {coverage} only",
+            tally.outside()
+        ));
+    }
     if let Some(letters) = &letters
         && letters.dropped() != tidegate_store::dead_letter::Dropped::default()
     {
@@ -126,9 +132,10 @@ pub(crate) fn run(args: &FetchArgs, quiet: bool, output: &mut Output) -> Result<
     }
 }
 
-/// The tiles of an area that are not there yet.
+/// The tiles of an area that are not here yet, and that the source has.
 struct Missing {
     tiles: Tiles,
+    coverage: Option<Coverage>,
     there: There,
     tally: Tally,
 }
@@ -136,6 +143,10 @@ struct Missing {
 impl Missing {
     fn next(&mut self) -> Result<Option<TileId>, Trouble> {
         while let Some(tile) = self.tiles.next().transpose().map_err(Trouble::Area)? {
+            if self.coverage.is_some_and(|coverage| !coverage.has(tile)) {
+                self.tally.leave_out();
+                continue;
+            }
             if !self.there.has(tile).map_err(Trouble::Sink)? {
                 return Ok(Some(tile));
             }

@@ -30,6 +30,11 @@ impl Progress {
         Self { wanted, quiet, started: Instant::now(), span: None, shown: None }
     }
 
+    /// So many tiles are to come in all.
+    pub(crate) const fn expect(&mut self, wanted: u64) {
+        self.wanted = wanted;
+    }
+
     /// It begins its last tile after that time.
     pub(crate) fn ending_after(self, span: Duration) -> Self {
         Self { span: Some(span), ..self }

@@ -45,7 +45,8 @@ pub(crate) enum Scheme {
     /// WMS 1.1.1: the address of the service
     #[value(name = "wms-1.1.1")]
     Wms111,
-    /// The address of a TileJSON document
+    /// The address of a TileJSON document; fetch asks for the zooms and bounds that it names, and for nothing else. Further
+    /// `tiles` in it are mirrors, but where the preset is polite
     Tilejson,
 }
 

@@ -29,6 +29,7 @@ use crate::{
     guard,
     hosts::Hosts,
     interrupt,
+    output::bytes,
     pulse::{Pulse, SILENCE_MAX, Silence, Standing},
 };
 
@@ -311,6 +312,9 @@ pub(crate) fn tilejson(args: &SourceArgs, hosts: &Hosts, limit: Duration, url: &
     let ask = async {
         transport.send(Request::new(url)).await.map_err(|error| match error {
             TransportError::UsagePolicy => Fatal::policy(format!("--scheme=tilejson: {error}")),
+            TransportError::BodyTooLarge { max } => {
+                unusable(&format_args!("what is there is longer than {}", bytes(max as u64)))
+            }
             error => unusable(&error),
         })
     };
@@ -319,7 +323,11 @@ pub(crate) fn tilejson(args: &SourceArgs, hosts: &Hosts, limit: Duration, url: &
         return Err(unusable(&format!("the server answered with status {}", answer.status)));
     }
     let text = String::from_utf8_lossy(&answer.body);
-    let document = text.parse::<TileJson>().map_err(|error| unusable(&error))?;
+    let mut document = text.parse::<TileJson>().map_err(|error| unusable(&error))?;
+    if document.is_relative() && answer.redirects > 0 {
+        return Err(unusable(&"its `tiles` are relative, and a redirect leads to it from elsewhere"));
+    }
+    document.resolve(url);
     transport.close();
     Ok(document)
 }

@@ -13,6 +13,7 @@
 //! give tiles that belong nowhere in it, so there is no way to ask for them.
 
 mod query;
+mod reference;
 mod tilejson;
 mod wms;
 mod wmts;
@@ -20,7 +21,7 @@ mod wmts;
 use std::fmt::Write;
 
 use tidegate::template::{Placeholder, TemplateError, UrlTemplate};
-pub use tilejson::{TileJson, TileJsonError};
+pub use tilejson::{Coverage, TileJson, TileJsonError};
 pub use wms::{Wms, WmsVersion};
 pub use wmts::Wmts;
 

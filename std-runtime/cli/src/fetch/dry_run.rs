@@ -2,7 +2,11 @@
 
 use serde_json::json;
 use tidegate::{fetch::TileOutcome, ledger::Ledger};
-use tidegate_store::area::{Area, ByteEstimate, SizeEstimate};
+use tidegate_core::TileId;
+use tidegate_store::{
+    area::{Area, ByteEstimate, SizeEstimate},
+    scheme::Coverage,
+};
 
 use super::work::Trouble;
 use crate::{
@@ -26,13 +30,23 @@ pub(super) struct Sampled {
 pub(super) fn estimate(
     area: &Area,
     sample: u64,
+    coverage: Option<Coverage>,
     source: &Source,
     quiet: bool,
     output: &mut Output,
 ) -> Result<Sampled, Trouble> {
     let tiles = area.sample(sample).collect::<Result<Vec<_>, _>>().map_err(Trouble::Area)?;
-    let mut progress = Progress::start(tiles.len() as u64, quiet);
     let (mut ledger, mut sizes, mut silence) = (Ledger::default(), SizeEstimate::default(), None);
+    let is_there = |tile: &TileId| coverage.is_none_or(|coverage| coverage.has(*tile));
+    let (tiles, outside): (Vec<_>, Vec<_>) = tiles.into_iter().partition(is_there);
+    if let Some(coverage) = coverage.filter(|_| !outside.is_empty()) {
+        output.message(&format!(
+            "tidegate: the TileJSON document says that there are {coverage} only; other tiles are counted, but not fetched"
+        ));
+    }
+    // What is not asked for takes no bytes.
+    outside.iter().for_each(|tile| sizes.add(tile.z(), 0));
+    let mut progress = Progress::start(tiles.len() as u64, quiet);
     each(source, tiles.into_iter(), |report| {
         if let Some(report) = report {
             match (&report.outcome, report.outcome.tile()) {

@@ -28,6 +28,7 @@ use crate::{
 pub(crate) struct Tally {
     found: Arc<AtomicU64>,
     later: Arc<AtomicU64>,
+    outside: Arc<AtomicU64>,
     trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
@@ -45,6 +46,16 @@ impl Tally {
     /// How many tiles are not to be asked for yet.
     pub(crate) fn later(&self) -> u64 {
         self.later.load(Ordering::Acquire)
+    }
+
+    /// Counts a tile that the source says it does not have.
+    pub(crate) fn leave_out(&self) {
+        self.outside.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many tiles the source says it does not have.
+    pub(crate) fn outside(&self) -> u64 {
+        self.outside.load(Ordering::Acquire)
     }
 
     /// Says what ends the run. The first trouble is the one that is told.
@@ -107,6 +118,7 @@ pub(crate) fn work(
         }
         silence = silence.or_else(|| source.give_up_on_silence());
         recorder.found(tally.found.load(Ordering::Acquire));
+        progress.expect(wanted.saturating_sub(tally.outside()));
         progress.show(&recorder.ledger, source, output);
     });
     progress.end(output);
@@ -114,8 +126,8 @@ pub(crate) fn work(
         tally.trouble(Trouble::Memory(error));
     }
     recorder.found(tally.found.load(Ordering::Acquire));
-    // Nobody asked for what is not due.
-    recorder.ledger.requested = recorder.ledger.requested.saturating_sub(tally.later());
+    // Nobody asked for what is not due, or not there.
+    recorder.ledger.requested = recorder.ledger.requested.saturating_sub(tally.later() + tally.outside());
     let run = recorder.finish(source, &stream).ended_by(silence);
     (run, lock(&tally.trouble).take())
 }

@@ -7,12 +7,13 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::Output,
+    sync::{Arc, Mutex},
     thread,
 };
 
 use crate::{
     archives::tiles,
-    support::{code, json, mock, run, stderr, stdout},
+    support::{NOTHING_THERE, code, head, json, listen, mock, run, stderr, stdout},
 };
 
 fn fetch(url: &str, output: &Path, further: &[&str]) -> Output {
@@ -110,6 +111,73 @@ fn a_tilejson_document_says_where_tiles_are() {
     assert_eq!(tiles(&path).len(), 1);
     let metadata = tidegate_store::archive::Archive::open(&path).and_then(|mut archive| archive.metadata());
     assert_eq!(metadata.expect("readable").name.as_deref(), Some("land"));
+}
+
+/// A server of this document at `/maps/tiles.json` that has no tile, its port, and what it was asked for beside that.
+fn cartographer(document: &'static str) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let written = Arc::clone(&asked);
+    let address = listen(move |mut stream| {
+        while let Some(head) = head(&mut stream) {
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let answer = if path == "/maps/tiles.json" {
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{document}", document.len()).into_bytes()
+            } else {
+                written.lock().expect("no panic").push(path);
+                NOTHING_THERE.to_vec()
+            };
+            let _ = stream.write_all(&answer);
+        }
+    });
+    (address.port(), asked)
+}
+
+#[test]
+fn what_a_tilejson_document_says_is_not_there_is_not_asked_for_and_templates_may_be_relative() {
+    let (port, asked) = cartographer(
+        r#"{ "tiles": ["../t/{z}/{x}/{y}.png"], "minzoom": 1, "maxzoom": 3, "bounds": [-10, 35, 30, 70] }"#,
+    );
+    let folder = tempfile::tempdir().expect("a directory");
+    let url = format!("http://127.0.0.1:{port}/maps/tiles.json");
+    let world = ["--bbox=-180,-85.06,180,85.06", "--zooms", "0-4", "--scheme", "tilejson"];
+    let output = fetch(&url, &folder.path().join("tree"), &world);
+    let said = stderr(&output);
+    assert_eq!(code(&output), Some(0), "{said}");
+    let mut paths = std::mem::take(&mut *asked.lock().expect("no panic"));
+    paths.sort();
+    let deepest = ["/t/3/3/1.png", "/t/3/3/2.png", "/t/3/3/3.png", "/t/3/4/1.png", "/t/3/4/2.png", "/t/3/4/3.png"];
+    let above = ["/t/1/0/0.png", "/t/1/1/0.png", "/t/2/1/0.png", "/t/2/1/1.png", "/t/2/2/0.png", "/t/2/2/1.png"];
+    let expected: Vec<_> = above.iter().chain(&deepest).map(|path| (*path).to_owned()).collect();
+    assert_eq!(paths, expected);
+    assert_eq!(json(&output)["metrics"]["requested"], paths.len());
+    let left_out = format!("{} of 341 tiles were not asked for", 341 - paths.len());
+    assert!(said.contains(&left_out) && said.contains("zooms 1-3 within -10,35,30,70 only"), "{said}");
+}
+
+#[test]
+fn further_places_in_a_tilejson_document_are_mirrors() {
+    let document = r#"{ "tiles": ["http://127.0.0.1:1/{z}/{x}/{y}.png", "/t/{z}/{x}/{y}.png"] }"#;
+    let (port, asked) = cartographer(document);
+    let folder = tempfile::tempdir().expect("a directory");
+    let url = format!("http://127.0.0.1:{port}/maps/tiles.json");
+    let world = ["--bbox=-180,-85.06,180,85.06", "--zooms", "0-2", "--scheme", "tilejson"];
+    let output = fetch(&url, &folder.path().join("tree"), &world);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert_eq!(asked.lock().expect("no panic").len(), 21, "the second one has what the first one cannot give");
+}
+
+#[test]
+fn what_is_too_long_for_a_tilejson_document_is_said_without_a_setting_that_no_flag_has() {
+    let address = listen(|mut stream| {
+        let _asked = head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n");
+    });
+    let folder = tempfile::tempdir().expect("a directory");
+    let url = format!("http://{address}/tiles.json");
+    let output = fetch(&url, &folder.path().join("tree"), &[&TOP[..], &["--scheme", "tilejson"]].concat());
+    let said = stderr(&output);
+    assert_eq!(code(&output), Some(3), "{said}");
+    assert!(said.contains("what is there is longer than 8.0 MiB; give the address") && !said.contains('_'), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::mercator::{across, down, index};
 use super::rect::Rect;
+use crate::TileId;
 
 /// A box in degrees, written west,south,east,north. Where west is greater than east it crosses the antimeridian.
 ///
@@ -103,6 +104,11 @@ impl Bbox {
         self.north
     }
 
+    /// Whether the tile is one of the box's.
+    pub fn has(&self, tile: TileId) -> bool {
+        self.rects(tile.z()).any(|rect| rect.has(tile.x(), tile.y()))
+    }
+
     /// The tiles at `zoom`: one rectangle, or two where the box crosses the antimeridian.
     pub(super) fn rects(&self, zoom: u8) -> impl Iterator<Item = Rect> {
         let spans = if self.west <= self.east {
@@ -183,6 +189,13 @@ mod tests {
         assert_eq!(rects.len(), 2);
         assert_eq!((rects[0].left, rects[0].right), (31, 31));
         assert_eq!((rects[1].left, rects[1].right), (0, 0));
+    }
+
+    #[test]
+    fn a_tile_belongs_to_the_boxes_that_it_touches() {
+        let fiji: Bbox = "170,-20,-170,-10".parse().unwrap();
+        let has = |x, y| fiji.has(TileId::new(5, x, y).unwrap());
+        assert!(has(31, 16) && has(0, 17) && !has(1, 16) && !has(30, 16) && !has(0, 15) && !has(0, 18));
     }
 
     #[test]

@@ -10,6 +10,10 @@ pub(super) struct Rect {
 }
 
 impl Rect {
+    pub(super) fn has(&self, column: u32, row: u32) -> bool {
+        (self.left..=self.right).contains(&column) && (self.top..=self.bottom).contains(&row)
+    }
+
     /// What both have in common.
     pub(super) fn clip(&self, other: &Self) -> Option<Self> {
         let common = Self {

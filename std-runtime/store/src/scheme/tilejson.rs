@@ -1,5 +1,7 @@
 //! TileJSON 3: a document that says where tiles are and which there are.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::area::{Bbox, BboxError, ZoomError, ZoomSet};
@@ -24,6 +26,51 @@ pub struct TileJson {
     pub zooms: ZoomSet,
     /// What to write into an archive of these tiles, their bounds among it.
     pub metadata: Metadata,
+}
+
+impl TileJson {
+    /// Completes templates that are relative to the document, which was found at `base`.
+    pub fn resolve(&mut self, base: &str) {
+        for template in &mut self.templates {
+            *template = super::reference::resolved(base, template);
+        }
+    }
+
+    /// Whether some template says where tiles are only together with where the document is.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        self.templates.iter().any(|template| super::reference::is_relative(template))
+    }
+
+    /// Which tiles there are.
+    #[must_use]
+    pub const fn coverage(&self) -> Coverage {
+        Coverage { zooms: self.zooms, bounds: self.metadata.bounds }
+    }
+}
+
+/// Which tiles a source says it has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Coverage {
+    /// Their zooms.
+    pub zooms: ZoomSet,
+    /// Where they are; the whole world where that is not said.
+    pub bounds: Option<Bbox>,
+}
+
+impl Coverage {
+    /// Whether the tile is one of them.
+    #[must_use]
+    pub fn has(&self, tile: crate::TileId) -> bool {
+        self.zooms.contains(tile.z()) && self.bounds.is_none_or(|bounds| bounds.has(tile))
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "zooms {}", self.zooms)?;
+        self.bounds.map_or(Ok(()), |bounds| write!(f, " within {bounds}"))
+    }
 }
 
 /// Why a document is no TileJSON.
@@ -120,6 +167,15 @@ mod tests {
     fn what_is_not_said_has_its_default() {
         let tilejson: TileJson = r#"{ "tiles": ["http://a.test/{z}/{x}/{y}"] }"#.parse().unwrap();
         assert_eq!((tilejson.zooms.to_string().as_str(), tilejson.metadata), ("0-30", Metadata::default()));
+    }
+
+    #[test]
+    fn what_there_is_is_told_by_zoom_and_place() {
+        let document = r#"{ "tiles": ["t/{z}/{x}/{y}"], "maxzoom": 3, "bounds": [-10, 35, 30, 70] }"#;
+        let coverage = document.parse::<TileJson>().unwrap().coverage();
+        let has = |z, x, y| coverage.has(crate::TileId::new(z, x, y).unwrap());
+        assert!(has(0, 0, 0) && has(3, 4, 2) && !has(3, 0, 0) && !has(4, 8, 5));
+        assert_eq!(coverage.to_string(), "zooms 0-3 within -10,35,30,70");
     }
 
     #[test]
