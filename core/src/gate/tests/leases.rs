@@ -92,6 +92,21 @@ fn a_ticket_of_another_gate_changes_nothing() {
 }
 
 #[test]
+fn a_ticket_of_a_gate_with_the_same_id_changes_nothing_where_nothing_is_out() {
+    for outcome in all_outcomes() {
+        let [mut settled, mut untouched] = [(); 2].map(|()| {
+            let mut gate = gate(GateConfig { rate: SLOW_SERVER, budget: BUDGET, ..PLAIN });
+            call(&mut gate, START, Outcome::Success);
+            gate
+        });
+        let foreign = go(&mut gate(PLAIN), START, Try::Again);
+        settled.settle(secs(1), foreign, outcome, ENTROPY);
+        let _: Instant = untouched.advance(secs(1));
+        assert_eq!(settled, untouched, "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_ticket_of_an_earlier_era_settles_everything_but_the_breaker() {
     let config = GateConfig { rate: SLOW_SERVER, budget: BUDGET, ..PLAIN };
     let rate = RateConfig { rate: Rate::per_second(1), burst: 100 };
@@ -208,6 +223,42 @@ fn calls_that_hang_in_the_present_era_open_it_again() {
     let _: Option<Admission> = gate.peek(secs(40), Try::First);
     assert!(matches!(gate.breaker().state(), BreakerState::Closed { .. }));
     let Admission::Wait { why, .. } = gate.poll(secs(50), Try::First) else { panic!("four calls are overdue") };
+    assert_eq!(why, Why::Open { bad: 4, calls: 5 });
+}
+
+#[test]
+fn calls_that_hang_count_from_the_first_cell_that_is_all_of_their_era() {
+    let config = GateConfig {
+        breaker: BreakerConfig { slow: Some(Share::of(1, 2)), ..PLAIN.breaker },
+        slow_after: Duration::from_secs(5),
+        ..PLAIN
+    };
+    let mut gate = gate(config);
+    let _of_an_earlier_era = [(); 8].map(|()| go(&mut gate, START, Try::First));
+    // Each begins an era, and no ticket is taken in between.
+    [BreakerMode::ForcedClosed, BreakerMode::Enforce].map(|mode| gate.set_breaker_mode(mode));
+    call(&mut gate, secs(1), Outcome::Success);
+    let _hung = [(); 4].map(|()| go(&mut gate, secs(10), Try::First));
+    let _: Option<Admission> = gate.peek(secs(20), Try::First);
+    assert!(matches!(gate.breaker().state(), BreakerState::Closed { .. }), "the youngest may be 0 s old by this count");
+    let Admission::Wait { why, .. } = gate.poll(secs(30), Try::First) else { panic!("four calls are overdue") };
+    assert_eq!(why, Why::Open { bad: 4, calls: 5 });
+}
+
+#[test]
+fn where_nothing_is_out_calls_that_hang_count_from_the_present_cell_on() {
+    let config = GateConfig {
+        breaker: BreakerConfig { slow: Some(Share::of(1, 2)), ..PLAIN.breaker },
+        slow_after: Duration::from_secs(5),
+        ..PLAIN
+    };
+    let mut gate = gate(config);
+    let of_an_earlier_era = go(&mut gate, START, Try::First);
+    [BreakerMode::ForcedClosed, BreakerMode::Enforce].map(|mode| gate.set_breaker_mode(mode));
+    call(&mut gate, secs(1), Outcome::Success);
+    gate.settle(secs(1), of_an_earlier_era, Outcome::Success, ENTROPY);
+    let _hung = [(); 4].map(|()| go(&mut gate, secs(2), Try::First));
+    let Admission::Wait { why, .. } = gate.poll(secs(20), Try::First) else { panic!("four calls are overdue") };
     assert_eq!(why, Why::Open { bad: 4, calls: 5 });
 }
 
