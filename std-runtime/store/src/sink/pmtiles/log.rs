@@ -59,7 +59,8 @@ impl Log {
     /// comes after the last whole record.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when another process has it open.
+    /// [`io::ErrorKind::WouldBlock`] when another process has it open, [`io::ErrorKind::InvalidData`] when the file is
+    /// something else.
     pub(super) fn open(
         path: &Path,
         durability: Durability,
@@ -75,6 +76,10 @@ impl Log {
         let mut log = Self { file, durability, end: 0, recent: Recent::new(), scratch: Vec::new() };
         log.end = log.scan(Trust::Nothing, each)?;
         if log.end == 0 {
+            if !log.is_ours()? {
+                let why = "a file of that name is there that is no such log; move it away";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
             log.file.set_len(0)?;
             log.append_at_end(&MAGIC)?;
         } else {
@@ -147,6 +152,14 @@ impl Log {
         let same = read.is_ok() && stored == tile;
         self.scratch = stored;
         Ok(same)
+    }
+
+    /// Whether a file that does not begin like a log is what a kill or, with zeros, a power cut left of one.
+    fn is_ours(&mut self) -> io::Result<bool> {
+        self.file.rewind()?;
+        let mut head = Vec::new();
+        (&self.file).take(MAGIC.len() as u64).read_to_end(&mut head)?;
+        Ok(MAGIC.starts_with(&head) || head.iter().all(|byte| *byte == 0))
     }
 
     /// Returns where the last whole record ends; 0 where the file does not even begin like a log.
@@ -311,6 +324,19 @@ mod tests {
         bytes[8 + 32] ^= 1;
         fs::write(&path, &bytes).unwrap();
         assert_eq!(open(&path).1.iter().map(|record| record.id).collect::<Vec<_>>(), [9]);
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for (content, is_ours) in [(&b"what the server said"[..], false), (b"tgt", true), (&[0; 40], true), (b"", true)]
+        {
+            std::fs::write(&path, content).unwrap();
+            let opened = Log::open(&path, Durability::Process, |_| Ok(())).map(drop);
+            assert_eq!(opened.map_err(|error| error.kind()), is_ours.then_some(()).ok_or(io::ErrorKind::InvalidData));
+            assert_eq!(std::fs::read(&path).unwrap(), if is_ours { &MAGIC } else { content });
+        }
     }
 
     #[test]
