@@ -66,8 +66,8 @@ impl Source {
     pub(crate) fn named(command: &str, sources: &Sources) -> Result<Place, Fatal> {
         if sources.settings.url.value.is_none() && sources.mirrors.is_empty() {
             return Err(Fatal::usage(format!(
-                "--url-template: {command} where from? name the source, as in --url-template https://host/{{z}}/{{x}}/{{y}}.png, or \
-                 in TILE_BASE_URL; `tidegate mock` serves tiles to try it with"
+                "--url-template: {command} needs a source: name it as in --url-template https://host/{{z}}/{{x}}/{{y}}.png, or in \
+                 TILE_BASE_URL; `tidegate mock` serves tiles to try it with"
             )));
         }
         Self::place(command, sources)

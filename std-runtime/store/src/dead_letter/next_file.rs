@@ -11,7 +11,7 @@ use crate::files;
 #[derive(Debug)]
 pub(super) struct NextFile {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Temporary,
     out: BufWriter<File>,
     pub(super) bytes: u64,
 }
@@ -28,7 +28,7 @@ impl NextFile {
             Err(_) => return Err(DeadLetterError::InTheWay { in_the_way: temporary }),
         }
         let file = files::create_new(&temporary).map_err(|error| failed("replace", path, error))?;
-        Ok(Self { path: path.to_owned(), temporary, out: BufWriter::new(file), bytes: 0 })
+        Ok(Self { path: path.to_owned(), temporary: Temporary(temporary), out: BufWriter::new(file), bytes: 0 })
     }
 
     pub(super) fn write(&mut self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
@@ -42,9 +42,20 @@ impl NextFile {
         let failed = |error| failed("replace", &self.path, error);
         let file = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(failed)?;
-        lock(&file, &self.temporary, &self.path)?;
-        fs::rename(&self.temporary, &self.path).map_err(failed)?;
+        lock(&file, &self.temporary.0, &self.path)?;
+        fs::rename(&self.temporary.0, &self.path).map_err(failed)?;
         Ok(file)
+    }
+}
+
+/// Removes the file when it is not needed any more; one that has taken the other one's place is not there to be removed.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // If even that fails, the next run does it.
+        let _ = fs::remove_file(&self.0);
     }
 }
 

@@ -238,11 +238,15 @@ fn a_replay_that_is_killed_changes_nothing() {
     let (mut replay, mut kept) = Replay::open(&path).unwrap();
     replay.next().unwrap();
     kept.keep(&letter(1, 30)).unwrap();
-    drop((replay, kept));
-    assert_eq!(read(&path), [letter(1, 10)]);
+    // Not dropped, as in a kill.
+    std::mem::forget(kept);
+    drop(replay);
+    assert_eq!((read(&path), fs::read_dir(folder.path()).unwrap().count()), (vec![letter(1, 10)], 2));
     let (replay, kept) = Replay::open(&path).unwrap();
     kept.finish(replay).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the file");
+    drop(Replay::open(&path).unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nor when it is given up");
 }
 
 #[test]
