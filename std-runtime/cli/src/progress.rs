@@ -6,6 +6,7 @@ use smol::stream::StreamExt;
 use tidegate::{
     fetch::{Fault, TileReport, TileStream},
     ledger::Ledger,
+    transport::TransportError,
 };
 use tidegate_core::{TileId, breaker::BreakerState};
 
@@ -64,10 +65,9 @@ impl Progress {
 
     fn line(&self, ledger: &Ledger, standing: &Standing, elapsed: Duration) -> String {
         let (done, wanted) = (ledger.accounted(), self.wanted);
-        let percent = done * 100 / wanted.max(1);
         let pace = match standing.wait {
             Some(wait) => format!("| {wait}{}", standing.last.map(in_short).unwrap_or_default()),
-            None => self.pace(done, standing, elapsed),
+            None => format!("{}% {}", done * 100 / wanted.max(1), self.pace(done, standing, elapsed)),
         };
         let gate = standing.status.map(|status| {
             let breaker = match status.breaker {
@@ -80,7 +80,7 @@ impl Progress {
         });
         // What matters most comes first: a narrow terminal cuts the rest off. A sweep has had other sources before this one.
         format!(
-            "{done}/{wanted} tiles {percent}% {pace} | retries {}{} | ok {} there {} empty {} failed {} | {}",
+            "{done}/{wanted} tiles {pace} | retries {}{} | ok {} there {} empty {} failed {} | {}",
             ledger.retries.max(standing.retries),
             gate.unwrap_or_default(),
             ledger.fetched,
@@ -108,7 +108,10 @@ impl Progress {
 
 /// What went wrong last, without the advice that follows a colon.
 fn in_short(last: Fault) -> String {
-    let text = last.to_string();
+    let text = match last {
+        Fault::Transport(TransportError::Connect(kind)) => kind.to_string(),
+        last => last.to_string(),
+    };
     format!("; last: {}", text.split(": ").next().unwrap_or_default())
 }
 
@@ -151,7 +154,7 @@ const BAR_WIDTH: u16 = 20;
 
 #[cfg(test)]
 mod tests {
-    use tidegate::{transport::TransportError, upstream::Status};
+    use tidegate::upstream::Status;
     use tidegate_core::Why;
 
     use super::*;
@@ -206,8 +209,7 @@ mod tests {
         let line = Progress::start(4, false).line(&Ledger::default(), &standing, Duration::from_secs(5));
         assert!(
             line.starts_with(
-                "0/4 tiles 0% | waiting 12 s: breaker open after 16 bad of 16 calls; last: could not connect (connection \
-                 refused) | retries 12 |"
+                "0/4 tiles | waiting 12 s: breaker open (16/16 bad); last: connection refused | retries 12 |"
             ),
             "{line}"
         );
@@ -216,10 +218,7 @@ mod tests {
             &Standing { wait: None, ..standing },
             Duration::from_secs(5),
         );
-        assert!(
-            line.contains(" ETA ? | nothing has come yet; last: could not connect (connection refused) |"),
-            "{line}"
-        );
+        assert!(line.contains(" ETA ? | nothing has come yet; last: connection refused |"), "{line}");
     }
 
     #[test]

@@ -152,6 +152,9 @@ impl fmt::Display for Wait {
         }
         match self.why {
             Why::Paused { .. } => f.write_str("the server asked for a pause"),
+            // Short, so that a terminal of 80 columns has room for what went wrong.
+            Why::Open { bad: 0, calls: 0 } => f.write_str("breaker open"),
+            Why::Open { bad, calls } => write!(f, "breaker open ({bad}/{calls} bad)"),
             why => why.fmt(f),
         }
     }
@@ -241,7 +244,7 @@ mod tests {
     fn a_wait_says_how_long_and_for_what() {
         let wait = |span, why| Wait { span, why }.to_string();
         let open = Why::Open { bad: 16, calls: 16 };
-        assert_eq!(wait(Duration::from_millis(11_200), open), "waiting 12 s: breaker open after 16 bad of 16 calls");
+        assert_eq!(wait(Duration::from_millis(11_200), open), "waiting 12 s: breaker open (16/16 bad)");
         let paused = Why::Paused { remaining_us: u32::MAX, allowed_us: 0 };
         assert_eq!(wait(Duration::from_secs(3_599), paused), "waiting 60 min: the server asked for a pause");
         assert_eq!(wait(Duration::MAX, Why::ForcedOpen), "waiting: breaker forced open");
