@@ -236,7 +236,7 @@ fn calls_that_hang_count_from_the_first_cell_that_is_all_of_their_era() {
     let mut gate = gate(config);
     let _of_an_earlier_era = [(); 8].map(|()| go(&mut gate, START, Try::First));
     // Each begins an era, and no ticket is taken in between.
-    [BreakerMode::ForcedClosed, BreakerMode::Enforce].map(|mode| gate.set_breaker_mode(mode));
+    [BreakerMode::ForcedClosed, BreakerMode::Enforce].into_iter().for_each(|mode| gate.set_breaker_mode(mode));
     call(&mut gate, secs(1), Outcome::Success);
     let _hung = [(); 4].map(|()| go(&mut gate, secs(10), Try::First));
     let _: Option<Admission> = gate.peek(secs(20), Try::First);
@@ -254,7 +254,7 @@ fn where_nothing_is_out_calls_that_hang_count_from_the_present_cell_on() {
     };
     let mut gate = gate(config);
     let of_an_earlier_era = go(&mut gate, START, Try::First);
-    [BreakerMode::ForcedClosed, BreakerMode::Enforce].map(|mode| gate.set_breaker_mode(mode));
+    [BreakerMode::ForcedClosed, BreakerMode::Enforce].into_iter().for_each(|mode| gate.set_breaker_mode(mode));
     call(&mut gate, secs(1), Outcome::Success);
     gate.settle(secs(1), of_an_earlier_era, Outcome::Success, ENTROPY);
     let _hung = [(); 4].map(|()| go(&mut gate, secs(2), Try::First));
