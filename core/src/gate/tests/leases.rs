@@ -263,6 +263,29 @@ fn where_nothing_is_out_calls_that_hang_count_from_the_present_cell_on() {
 }
 
 #[test]
+fn calls_that_hang_count_again_once_a_changed_lease_holds_for_all_cells() {
+    let config = GateConfig {
+        breaker: BreakerConfig { slow: Some(Share::of(1, 2)), ..PLAIN.breaker },
+        slow_after: Duration::from_secs(5),
+        ..PLAIN
+    };
+    let mut gate = gate(config);
+    let mut kept = go(&mut gate, START, Try::First);
+    gate.reconfigure(START, GateConfig { lease: Duration::from_secs(60), ..config }).expect("valid settings");
+    // One cell of 10 s, then seven of 20 s; somebody is always out.
+    for begins_s in (10..=150).step_by(20) {
+        let next = go(&mut gate, secs(begins_s), Try::First);
+        gate.settle(secs(begins_s), core::mem::replace(&mut kept, next), Outcome::Unsent, ENTROPY);
+    }
+    let _hung = [(); 4].map(|()| go(&mut gate, secs(150), Try::First));
+    gate.settle(secs(150), kept, Outcome::Unsent, ENTROPY);
+    let _: Option<Admission> = gate.peek(secs(170), Try::First);
+    assert!(matches!(gate.breaker().state(), BreakerState::Closed { .. }), "the youngest may be 0 s old by this count");
+    let Admission::Wait { why, .. } = gate.poll(secs(190), Try::First) else { panic!("four calls are overdue") };
+    assert_eq!(why, Why::Open { bad: 4, calls: 4 });
+}
+
+#[test]
 fn calls_that_hang_count_however_short_the_lease_is() {
     for (slow_s, lease_s) in [(10, 11), (10, 14), (10, 20), (20, 29)] {
         let slow = Some(Share::of(1, 2));
