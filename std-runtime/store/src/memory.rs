@@ -256,7 +256,7 @@ mod tests {
         let (_folder, path) = paused_for(600);
         let whole = fs::read_to_string(&path).expect("readable");
         for (is, becomes) in
-            [("\"gate\":\"01", "\"gate\":\"02"), ("\"gate\":\"01", "\"gate\":\"0é"), ("\"gate\":\"01", "\"gate\":\"")]
+            [("\"gate\":\"02", "\"gate\":\"01"), ("\"gate\":\"02", "\"gate\":\"0é"), ("\"gate\":\"02", "\"gate\":\"")]
         {
             assert!(whole.contains(is), "{whole}");
             fs::write(&path, whole.replace(is, becomes)).expect("a file");
