@@ -98,3 +98,24 @@ fn a_pause_shows_what_is_left_of_it() {
     assert!(left_ms(&mut gate, START).abs_diff(60_000) <= 60);
     assert!(left_ms(&mut gate, secs(59)).abs_diff(1_000) <= 1);
 }
+
+#[test]
+fn what_holds_a_gate_longest_is_told_by_its_name() {
+    let rate = RateControl::Adaptive(AdaptiveRateConfig::AIMD);
+    let mut cut = gate(GateConfig { rate, ..PLAIN });
+    cut.pause_until(START, secs(10));
+    let ticket = go(&mut cut, secs(10), Try::First);
+    cut.settle(secs(11), ticket, Outcome::Throttled { retry_after: None }, ENTROPY);
+    let refused = cut.poll(secs(11), Try::First);
+    assert!(matches!(refused, Admission::Wait { why: Why::Rate { .. }, .. }), "the pause is over: {refused:?}");
+    assert!(cut.paused_until() <= secs(11));
+
+    let rate = RateControl::Adaptive(AdaptiveRateConfig::DEFAULT);
+    let mut paced = gate(GateConfig { rate, ..PLAIN });
+    let ticket = go(&mut paced, START, Try::First);
+    paced.observe_quota(START, Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) });
+    // One refusal may be anything, and cuts nothing.
+    paced.settle(START, ticket, Outcome::Throttled { retry_after: None }, ENTROPY);
+    let refused = paced.poll(START, Try::First);
+    assert!(matches!(refused, Admission::Wait { why: Why::Rate { .. }, .. }), "nobody asked for silence: {refused:?}");
+}
