@@ -117,8 +117,10 @@ fn time_running_backwards_never_turns_a_refusal_into_an_admission() {
                 refused => {
                     refusals += 1;
                     for earlier in [Instant::ORIGIN, Instant::from_nanos(now.as_nanos() - 1), now] {
+                        let seen = gate.peek(earlier, attempt);
                         let again = gate.poll(earlier, attempt);
                         assert_eq!(again, refused, "seed {seed}: refused at {now:?}, at {earlier:?} another answer");
+                        assert_eq!(seen.as_ref(), Some(&refused), "seed {seed}: at {earlier:?} it looks otherwise");
                     }
                 }
             }
