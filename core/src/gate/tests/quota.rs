@@ -170,6 +170,20 @@ fn an_answer_that_was_overtaken_or_is_about_a_shorter_window_lifts_no_pace() {
 }
 
 #[test]
+fn a_word_is_about_the_same_reset_where_it_is_at_most_a_second_earlier() {
+    for (earlier_ms, next_s) in [(0, 3), (1_000, 3), (1_001, 4)] {
+        let mut gate = gate(PLAIN);
+        gate.observe_quota(START, Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) });
+        // The last word about a window holds, also where more is left than it would be at the pace that was told before.
+        let resets_in = Duration::from_millis(8_000 - earlier_ms);
+        gate.observe_quota(START, Quota { remaining: 8, limit: Some(100), resets_in });
+        let _first = go(&mut gate, secs(2), Try::First);
+        let next = (2_001..8_000).find(|at| gate.peek(millis(*at), Try::First).is_none());
+        assert!(next.is_some_and(|at| at.div_ceil(1_000) == next_s), "{earlier_ms} ms earlier: {next:?}");
+    }
+}
+
+#[test]
 fn little_left_of_the_next_window_is_spread_from_its_beginning() {
     let mut gate = gate(PLAIN);
     let little = Quota { remaining: 4, limit: Some(100), resets_in: Duration::from_secs(8) };

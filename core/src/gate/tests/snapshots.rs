@@ -151,6 +151,12 @@ fn restoring_lifts_no_pace_and_adds_none_that_is_over() {
         let went = (1..400).filter(|at| matches!(gate.poll(secs(*at), Try::First), Admission::Go(_))).count();
         assert_eq!(went, 3, "one each 100 s");
     }
+    // A pace that ends now is not beside the one that is restored.
+    let mut over = gate(PLAIN);
+    over.observe_quota(START, quota(400));
+    over.restore(secs(400), &saved_short, Downtime::Unknown).expect("just saved");
+    let went = (400..440).filter(|at| matches!(over.poll(secs(*at), Try::First), Admission::Go(_))).count();
+    assert_eq!(went, 3, "one each 10 s");
 }
 
 #[test]
