@@ -118,6 +118,19 @@ fn a_restart_keeps_the_ramp_and_the_refusals_of_access() {
 }
 
 #[test]
+fn a_restart_keeps_the_rate_that_was_too_fast() {
+    let mut gate = gate(ADAPTIVE);
+    let out = [0, 20].map(|ms| go(&mut gate, millis(ms), Try::First));
+    out.into_iter().for_each(|ticket| {
+        gate.settle(millis(40), ticket, Outcome::Throttled { retry_after: None }, ENTROPY);
+    });
+    let restarted = restarted(&mut gate, millis(40), ADAPTIVE, Downtime::Unknown);
+    let cut_us = |gate: &Gate| gate.adaptation.as_ref().expect("it adapts").cut_interval_ns() / 1_000;
+    assert!(cut_us(&gate) > 0 && cut_us(&gate).abs_diff(cut_us(&restarted)) <= 20, "right to a thousandth");
+    assert!(gate.interval() > Duration::from_micros(cut_us(&gate)), "it is slower now");
+}
+
+#[test]
 fn a_restart_keeps_the_pace_of_a_quota() {
     for (downtime, left_s, expected) in [
         (Downtime::Unknown, 2_700, 2),
