@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Leases {
     /// The end of the present cell.
     cell_end: Instant,
-    /// The length of a cell; while the lease changes, the longest of those that began before.
+    /// The length of a cell, kept because a third is a division; while the lease changes, the longest of those that began before.
     cell: Millis,
     starts: [u16; CELLS],
     /// The present cell, counted on for ever; its place is the remainder by `CELLS`.

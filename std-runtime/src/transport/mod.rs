@@ -13,6 +13,7 @@ pub mod body;
 pub mod error;
 pub mod headers;
 pub mod pooled;
+pub mod reference;
 pub mod request;
 pub mod response;
 pub mod scripted;

@@ -7,6 +7,7 @@ use ureq_proto::http::uri::{PathAndQuery, Uri};
 use ureq_proto::http::{HeaderMap, StatusCode, header};
 
 use crate::transport::error::RedirectError;
+use crate::transport::reference;
 use crate::transport::request::has_odd_port;
 
 /// The address that a response sends on to; `None` where it is no redirect of a `GET`.
@@ -53,31 +54,12 @@ fn join(base: &Uri, location: &str) -> Option<Uri> {
     if location.starts_with("//") {
         return format!("{}:{location}", base.scheme_str()?).parse().ok();
     }
-    let path = base.path();
-    let joined = match location.chars().next() {
-        None => return None,
-        Some('/') => location.to_owned(),
-        Some('?') => format!("{path}{location}"),
-        Some(_) => format!("{}/{location}", path.rsplit_once('/').map_or("", |(folder, _)| folder)),
-    };
-    let mut parts = base.clone().into_parts();
-    parts.path_and_query = Some(without_dots(&joined).parse::<PathAndQuery>().ok()?);
-    Uri::from_parts(parts).ok()
-}
-
-/// The path with `.` and `..` taken out; `..` at the top stays at the top.
-fn without_dots(path_and_query: &str) -> String {
-    let (path, query) = path_and_query.split_at(path_and_query.find('?').unwrap_or(path_and_query.len()));
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in path.split('/').skip(1) {
-        match segment {
-            "." => {}
-            ".." => drop(kept.pop()),
-            segment => kept.push(segment),
-        }
+    if location.is_empty() {
+        return None;
     }
-    let folder = if path.ends_with("/.") || path.ends_with("/..") { "/" } else { "" };
-    format!("/{}{folder}{query}", kept.join("/"))
+    let mut parts = base.clone().into_parts();
+    parts.path_and_query = Some(reference::below(base.path(), location).parse::<PathAndQuery>().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! Templates that are relative to a document: RFC 3986 §5.2, on text, since the braces of a template are in no URL.
+//! Templates that are relative to a document.
+
+use tidegate::transport::reference;
 
 /// Whether `reference` says where something is only together with where it was found.
 pub(super) fn is_relative(reference: &str) -> bool {
@@ -20,28 +22,8 @@ pub(super) fn resolved(base: &str, reference: &str) -> String {
     let rest = rest.split('#').next().unwrap_or_default();
     let (authority, below) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, _query) = below.split_at(below.find('?').unwrap_or(below.len()));
-    let joined = match reference.chars().next() {
-        None => below.to_owned(),
-        Some('/') => reference.to_owned(),
-        Some('?') => format!("{path}{reference}"),
-        Some(_) => format!("{}/{reference}", path.rsplit_once('/').map_or("", |(folder, _)| folder)),
-    };
-    format!("{scheme}://{authority}{}", without_dots(&joined))
-}
-
-/// The path with `.` and `..` taken out; `..` at the top stays at the top.
-fn without_dots(path_and_query: &str) -> String {
-    let (path, query) = path_and_query.split_at(path_and_query.find('?').unwrap_or(path_and_query.len()));
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in path.split('/').skip(1) {
-        match segment {
-            "." => {}
-            ".." => drop(kept.pop()),
-            segment => kept.push(segment),
-        }
-    }
-    let folder = if path.ends_with("/.") || path.ends_with("/..") { "/" } else { "" };
-    format!("/{}{folder}{query}", kept.join("/"))
+    let joined = reference::below(path, if reference.is_empty() { below } else { reference });
+    format!("{scheme}://{authority}{joined}")
 }
 
 #[cfg(test)]
