@@ -388,16 +388,20 @@ mod tests {
             let mut limiter = limiter(count, Duration::from_secs(period), 1);
             let span_ns = period * 20 * 1_000_000_000;
             let mut now = Instant::ORIGIN;
-            let mut cells = 0u64;
+            let exact = u64::from(count) * 20;
+            let mut cells = 0;
             while now.as_nanos() < span_ns {
                 match limiter.try_acquire(now, 1) {
                     Pacing::Go => cells += 1,
-                    Pacing::NotBefore(until) => now = until,
+                    Pacing::NotBefore(until) => {
+                        assert!(until > now, "{count} per {period} s: not at {now:?} but at {until:?}");
+                        now = until;
+                    }
                     Pacing::Never { .. } => unreachable!("one cell always fits"),
                 }
+                assert!(cells <= exact, "{count} per {period} s: {cells} at {now:?}, {exact} in all");
             }
-            let exact = u64::from(count) * 20;
-            assert!(cells <= exact && exact - cells <= 1, "{count} per {period} s: {cells} instead of {exact}");
+            assert!(exact - cells <= 1, "{count} per {period} s: {cells} instead of {exact}");
         }
     }
 
