@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::fetch::{BARRED, Fault, TileOutcome, TileReport, USAGE_POLICY};
+use crate::fetch::{ACCESS_REFUSED, BARRED, Fault, TileOutcome, TileReport, USAGE_POLICY};
 
 /// Counts of tiles and attempts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,10 +122,10 @@ impl Ledger {
         }
     }
 
-    /// Whether the host refused access for good, and tiles were given up unasked for it.
+    /// Whether the host refused access for good, so that tiles were given up unasked, or to every single tile.
     #[must_use]
     pub fn was_barred(&self) -> bool {
-        self.failed_by_kind.contains_key(BARRED)
+        self.failed_by_kind.contains_key(BARRED) || self.failed_by_kind.get(ACCESS_REFUSED) == Some(&self.requested)
     }
 
     /// Whether something would have gone to a server whose usage policy forbids it.

@@ -7,8 +7,8 @@ use clap::{
 };
 use tidegate::{
     config::{
-        CONCURRENCY_MAX, Origin, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN, parse_count,
-        parse_duration,
+        BadValue, CONCURRENCY_MAX, Origin, Overrides, Preset, RETRIES_MAX, Settings, TIMEOUT_MAX, TIMEOUT_MIN,
+        parse_count, parse_duration,
     },
     fetch::MIRRORS_MAX,
     template::UrlTemplate,
@@ -136,7 +136,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     pub(crate) timeout: Option<Duration>,
     /// Further attempts after the first, 0 to 254: attempts are one more than this [env: RETRIES]
-    #[arg(long, value_name = "N", value_parser = retries)]
+    #[arg(long, value_name = "N", value_parser = whole::<u8>(0, RETRIES_MAX.into()))]
     pub(crate) retries: Option<u8>,
     /// A fixed rate of attempts, as in 50/s or 600/m, instead of the preset's: the gate holds back whatever is more. With the
     /// --duration of a bench: how often a tile is due
@@ -155,7 +155,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Where randomness starts from; drawn and printed where absent
-    #[arg(long, value_name = "N", value_parser = seed)]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX))]
     pub(crate) seed: Option<u64>,
     /// Print every setting in force with its origin, and end
     #[arg(long)]
@@ -378,7 +378,9 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, output: &mut Output
 
 /// The command line. What is not for every command stands after the one that it is for.
 fn parsed(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = Cli::command();
+    // A negative number is a value that cannot be used, and not a flag that nobody knows.
+    let signed = |arg: clap::Arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg };
+    let mut command = Cli::command().mut_args(signed).mut_subcommands(|command| command.mut_args(signed));
     let matches = command.try_get_matches_from_mut(arguments)?;
     if let Some((name, _)) = matches.subcommand() {
         let is_given = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
@@ -408,28 +410,21 @@ fn usage(error: &clap::Error, output: &mut Output) -> ExitCode {
     }
 }
 
-fn count(value: &str, least: u64, most: u64) -> Result<u64, String> {
-    parse_count("", value, least, most).map_err(|bad| format!("{}; {}", bad.problem, bad.fix))
+/// Reads a whole number of this range, which its type can hold.
+pub(crate) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |value| {
+        let bad = |bad: BadValue| format!("{}; {}", bad.problem, bad.fix);
+        let number = parse_count("", value, least, most).map_err(bad)?;
+        T::try_from(number).map_err(|_| "out of range".to_owned())
+    }
 }
 
 pub(crate) fn concurrency(value: &str) -> Result<u16, String> {
-    count(value, 1, CONCURRENCY_MAX.into()).map(|count| count as u16)
-}
-
-pub(crate) fn idle(value: &str) -> Result<u16, String> {
-    count(value, 0, CONCURRENCY_MAX.into()).map(|count| count as u16)
-}
-
-pub(crate) fn seed(value: &str) -> Result<u64, String> {
-    count(value, 0, u64::MAX)
+    whole(1, CONCURRENCY_MAX.into())(value)
 }
 
 fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| "not an address with a port; give one of this machine, as in 127.0.0.1:9090".to_owned())
-}
-
-fn retries(value: &str) -> Result<u8, String> {
-    count(value, 0, RETRIES_MAX.into()).map(|count| count as u8)
 }
 
 pub(crate) fn timeout(value: &str) -> Result<Duration, String> {
@@ -454,7 +449,7 @@ pub(crate) fn rate(value: &str) -> Result<Rate, String> {
         _ => return Err("not a rate; give a number per second, minute or hour, as in 50/s, 600/m, 5000/h".to_owned()),
     };
     let most = 1_000_000 * period.as_secs();
-    Ok(Rate { count: count(number, 1, most.min(u32::MAX.into()))? as u32, period })
+    Ok(Rate { count: whole(1, most.min(u32::MAX.into()))(number)?, period })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tidegate_lab::measure::requirement::Requirements;
 use self::{on_time::ScheduleArgs, which::WhichArgs};
 
 use crate::{
-    args::{OutputFormat, SourceArgs},
+    args::{OutputFormat, SourceArgs, whole},
     cache::CacheArgs,
     exit::{Exit, Fatal},
     output::Output,
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArgs {
     /// How many tiles, 1 to 10,000,000; 20 where absent, or all of a list
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = whole::<u64>(1, 10_000_000))]
     tile_count: Option<u64>,
     #[command(flatten)]
     which: WhichArgs,

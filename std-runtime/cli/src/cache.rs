@@ -42,7 +42,7 @@ pub(crate) struct CacheArgs {
     allow_stale: Option<Stale>,
     /// How many levels up a kept parent may be that stands in for a tile its server does not give. Such a tile is counted as
     /// from_parent and not written to an archive, and a dead letter asks for the tile itself
-    #[arg(long, value_name = "LEVELS", value_parser = clap::value_parser!(u8).range(0..=30), requires = "cache")]
+    #[arg(long, value_name = "LEVELS", value_parser = crate::args::whole::<u8>(0, 30), requires = "cache")]
     allow_parent: Option<u8>,
 }
 

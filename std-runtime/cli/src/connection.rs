@@ -3,13 +3,16 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
-use tidegate::transport::{
-    HttpConfig,
-    pooled::config::{ConfigError, Proxy, Roots},
+use tidegate::{
+    config::CONCURRENCY_MAX,
+    transport::{
+        HttpConfig,
+        pooled::config::{ConfigError, Proxy, Roots},
+    },
 };
 
 use crate::{
-    args::{concurrency, idle, timeout},
+    args::{concurrency, timeout, whole},
     exit::Fatal,
     fetch::Again,
     hosts::Hosts,
@@ -23,7 +26,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "N", value_parser = concurrency)]
     max_connections: Option<u16>,
     /// The most idle connections kept, 0 to 200. 20 where absent
-    #[arg(long, value_name = "N", value_parser = idle)]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(0, u64::from(CONCURRENCY_MAX)))]
     max_idle_connections: Option<u16>,
     /// How long an idle connection is kept, 1ms to 1h: less than the server does. 15s where absent
     #[arg(long, value_name = "TIME", value_parser = timeout)]

@@ -7,7 +7,7 @@ use tidegate::stop::{Extent, Stop};
 use tidegate_lab::mock::{Faults, Mock, MockConfig, MockError, TileSource};
 
 use crate::{
-    args::seed,
+    args::whole,
     exit::{Exit, Fatal},
     interrupt,
     output::Output,
@@ -32,7 +32,7 @@ pub(crate) struct MockArgs {
     #[arg(long, value_name = "FILE")]
     faults_file: Option<PathBuf>,
     /// Where the faults' randomness starts from
-    #[arg(long, value_name = "N", value_parser = seed)]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX))]
     seed: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The one place that writes to the terminal. Writing can fail (a full disk, a closed pipe) and that never panics.
+//! The one place that writes to the terminal. Writing can fail (a full disk, a closed stream) and that never panics.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -32,13 +32,17 @@ impl Output {
         };
     }
 
-    /// Writes a line of the result.
+    /// Writes a line of the result. A reader that has seen enough, as `head` has, is no error.
     ///
     /// # Errors
-    /// Where the stream is closed or full; the message says which stream.
+    /// Where the stream is full or cannot be written to; the message says which stream.
     pub(crate) fn result(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.results, "{line}")
-            .map_err(|error| io::Error::new(error.kind(), format!("standard output cannot be written to: {error}")))
+        match writeln!(self.results, "{line}") {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(io::Error::new(error.kind(), format!("standard output cannot be written to: {error}")))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Writes a message. What cannot be said is not said.

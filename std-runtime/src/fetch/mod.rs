@@ -21,8 +21,8 @@ mod tile;
 pub use attempt::{Made, judge};
 pub use cache::{Cache, CacheMode, Caching, Degrade, Exchange, Kept, Part, Saved, Validity};
 pub use hedge::HEDGE_SAMPLES_MIN;
+pub(crate) use report::{ACCESS_REFUSED, BARRED, USAGE_POLICY};
 pub use report::{Attempt, CorrelationId, Failure, Fault, Fetched, TileOutcome, TileReport};
-pub(crate) use report::{BARRED, USAGE_POLICY};
 pub use route::{Choice, MIRRORS_MAX, Mirror, Routes, Wanted, Watch};
 pub use stream::TileStream;
 

@@ -68,6 +68,8 @@ impl TileReport {
     }
 }
 
+/// The kind of failure where the host refused access to one tile.
+pub(crate) const ACCESS_REFUSED: &str = "access refused (401, 403)";
 /// The kind of failure of tiles that nobody asked for any more, because the host refuses access.
 pub(crate) const BARRED: &str = "host refuses access";
 /// The kind of failure of what would have gone to a server whose usage policy forbids it.
@@ -248,7 +250,7 @@ const fn status_kind(status: u16) -> &'static str {
         502 => "status 502",
         503 => "status 503",
         504 => "status 504",
-        401 | 403 => "access refused (401, 403)",
+        401 | 403 => ACCESS_REFUSED,
         408 => "status 408",
         400..=499 => "other 4xx",
         501..=599 => "other 5xx",

@@ -10,13 +10,13 @@ use tidegate_core::TileId;
 use tidegate_lab::traffic::Session;
 use tidegate_store::area::{Corridor, Listed};
 
-use crate::{exit::Fatal, tiles};
+use crate::{args::whole, exit::Fatal, tiles};
 
 /// The flags that choose tiles.
 #[derive(Clone, Debug, Args)]
 pub(super) struct WhichArgs {
     /// The deepest zoom that tiles are drawn from, 0 to 22
-    #[arg(long, value_name = "Z", default_value = "4", value_parser = clap::value_parser!(u8).range(0..=22))]
+    #[arg(long, value_name = "Z", default_value = "4", value_parser = whole::<u8>(0, 22))]
     max_zoom: u8,
     /// A recorded list of tiles, one z/x/y a line, played in its order and from its beginning again, instead of tiles drawn at
     /// random; # begins a comment

@@ -248,6 +248,10 @@ pub(crate) fn failed_gates(judged: &[Judgement], output: &mut Output) -> Exit {
     Exit::Gate
 }
 
+/// What is wrong where a host refuses access.
+const REFUSED: &str =
+    "the host refuses access (401, 403); a key that it wants goes into --header \"NAME: VALUE\" or the URL template";
+
 /// What a run comes to, and what is wrong with it; an error where its books cannot be trusted.
 pub(crate) fn verdict(ledger: &Ledger, interrupted: bool) -> Result<(Exit, Option<String>), Fatal> {
     ledger.balance().map_err(|imbalance| Fatal { exit: Exit::Defect, message: imbalance.to_string() })?;
@@ -260,7 +264,7 @@ pub(crate) fn verdict(ledger: &Ledger, interrupted: bool) -> Result<(Exit, Optio
         (false, ..) if ledger.met_a_usage_policy() => {
             (Exit::Policy, Some(format!("a redirect leads to the servers of OpenStreetMap, and {}", guard::REASON)))
         }
-        (false, 0, _) if ledger.was_barred() => (Exit::Source, Some("the host refuses access".to_owned())),
+        (false, 0, _) if ledger.was_barred() => (Exit::Source, Some(REFUSED.to_owned())),
         (false, 0, _) if failed == ledger.requested => (Exit::Source, Some("no tile could be fetched".to_owned())),
         (false, 0, _) if from_parent == 0 => (Exit::Incomplete, Some(format!("{failed} tiles were given up"))),
         (false, 0, _) => {

@@ -32,7 +32,7 @@ use tidegate_lab::{
 };
 
 use crate::{
-    args::{SourceArgs, Sources},
+    args::{SourceArgs, Sources, whole},
     cache::CacheArgs,
     exit::{Exit, Fatal},
     interrupt, mock,
@@ -48,16 +48,16 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct SweepArgs {
     /// How many attempts to keep in flight, 1 to 200 each
-    #[arg(long, value_name = "N,…", default_value = "1,5,10,20,50", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=i64::from(CONCURRENCY_MAX)))]
+    #[arg(long, value_name = "N,…", default_value = "1,5,10,20,50", value_delimiter = ',', value_parser = whole::<u16>(1, u64::from(CONCURRENCY_MAX)))]
     levels: Vec<u16>,
     /// How many tiles a run fetches, 1 to 1,000,000; at least 20 for each attempt in flight
-    #[arg(short = 'n', long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(short = 'n', long, value_name = "N", default_value = "20", value_parser = whole::<u64>(1, 1_000_000))]
     tile_count: u64,
     /// How often each level is measured, 1 to 100
-    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<u32>(1, 100))]
     repeats: u32,
     /// The deepest zoom that tiles are drawn from, 0 to 22
-    #[arg(long, value_name = "Z", default_value = "4", value_parser = clap::value_parser!(u8).range(0..=22))]
+    #[arg(long, value_name = "Z", default_value = "4", value_parser = whole::<u8>(0, 22))]
     max_zoom: u8,
     /// A rule for the embedded server, as for `tidegate mock`; where none is given it has 16 workers that take 20 ms
     #[arg(long = "fault", value_name = "RULE")]

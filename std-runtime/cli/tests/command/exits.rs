@@ -33,7 +33,9 @@ fn two_where_a_flag_cannot_be_used() {
         (&["--max-concurrency", "0"][..], ["'0'", "--max-concurrency", "give 1 to 200"]),
         (&["--timeout", "soon"], ["'soon'", "--timeout", "500ms, 10s, 2m"]),
         (&["--retries", "300"], ["'300'", "--retries", "give 0 to 254"]),
-        (&["--tile-count", "0"], ["'0'", "--tile-count", "1..=10000000"]),
+        (&["--retries", "-1"], ["'-1'", "--retries", "give 0 to 254"]),
+        (&["bench", "-n", "-5"], ["'-5'", "--tile-count", "give 1 to 10000000"]),
+        (&["--tile-count", "0"], ["'0'", "--tile-count", "give 1 to 10000000"]),
         (&["--rate", "5/week"], ["'5/week'", "--rate", "50/s, 600/m, 5000/h"]),
         (&["--global-timeout", "0"], ["'0'", "--global-timeout", "out of range"]),
         (&["--output-format", "xml"], ["'xml'", "--output-format", "text, json"]),
@@ -97,8 +99,15 @@ fn three_where_access_is_refused_and_the_host_is_left_alone() {
     let mock = mock("403=100%");
     let output = run(&["--url-template", &mock.url_template(), "-n", "200", "-c", "1"]);
     assert_eq!(code(&output), Some(3), "{}", stderr(&output));
-    assert!(stderr(&output).contains("refuses access"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("refuses access (401, 403); a key"), "{}", stderr(&output));
     assert_eq!(mock.stats().received, 3, "three in a row are an answer");
+}
+
+#[test]
+fn three_where_access_is_refused_to_the_few_that_were_asked_for() {
+    let output = run(&["--url-template", &mock("401=100%").url_template(), "-n", "2"]);
+    assert_eq!(code(&output), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("refuses access (401, 403); a key"), "{}", stderr(&output));
 }
 
 #[test]
@@ -219,13 +228,18 @@ fn help_lists_the_codes_and_is_no_error() {
 }
 
 #[test]
-fn a_closed_standard_output_is_a_local_error_and_no_panic() {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let output = tidegate(&[]).stdout(writer).stderr(Stdio::piped()).output().expect("the command starts");
-    let said = stderr(&output);
-    assert_eq!(code(&output), Some(4), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
+fn a_reader_that_has_seen_enough_changes_nothing() {
+    let refused = mock("500=100%");
+    for (arguments, expected) in
+        [(&[][..], 0), (&["--help"], 0), (&["-n", "2", "--retries", "0", "--url-template", &refused.url_template()], 3)]
+    {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = tidegate(arguments).stdout(writer).stderr(Stdio::piped()).output().expect("the command starts");
+        let said = stderr(&output);
+        assert_eq!(code(&output), Some(expected), "{arguments:?}: {said}");
+        assert!(!said.contains("pipe") && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn what_a_sweep_cannot_do_is_refused_with_the_fix() {
     for (arguments, exit, fix) in [
         (&["sweep", "-c", "5"][..], 2, "--levels 1,5,10"),
         (&["sweep", "--levels", "150"], 2, "--max-connections 150"),
-        (&["sweep", "--levels", "0"], 2, "1..=200"),
+        (&["sweep", "--levels", "0"], 2, "give 1 to 200"),
         (&["sweep", "--report", "page.pdf"], 2, ".html, .json or .csv"),
         (&["sweep", "--fault", "503=1%", "--url", "http://127.0.0.1:9/"], 2, "leave out the URL"),
         (&["sweep", "--error-rates", "101"], 2, "0 to 100"),
