@@ -14,7 +14,7 @@ use tidegate_core::TileId;
 use tidegate_store::{area::Tiles, scheme::Coverage};
 
 use crate::{
-    args::{OutputFormat, SourceArgs, Sources},
+    args::{OutputFormat, SourceArgs, Sources, whole},
     cache::CacheArgs,
     exit::{Exit, Fatal},
     interrupt,
@@ -44,7 +44,7 @@ pub(crate) struct FetchArgs {
     #[arg(long)]
     dry_run: bool,
     /// How many tiles of each zoom --dry-run fetches for its estimate, 0 to 1000; 0 asks no server
-    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u64).range(0..=1000))]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = whole::<u64>(0, 1000))]
     sample: u64,
     /// The form of the result
     #[arg(long, value_enum, default_value = "text")]

@@ -58,9 +58,11 @@ impl SizeEstimate {
     /// What that many tiles of each zoom will take. For a zoom that was not sampled the nearest one that was stands in,
     /// the deeper one of two. `None` without any sample.
     ///
-    /// The confidence interval is that of a stratified sample: variances of the zooms' totals add up.
+    /// The confidence interval is that of a stratified sample: variances of the zooms' totals add up, and so few tiles ask
+    /// for Student's distribution, with the degrees of freedom of Satterthwaite (1946). Sizes are skewed, so that the
+    /// largest tiles of a small sample are too small, and the interval with them.
     pub fn estimate(&self, counts: impl IntoIterator<Item = (u8, u64)>) -> Option<ByteEstimate> {
-        let (mut bytes, mut variance) = (0.0, 0.0);
+        let (mut bytes, mut variance, mut variance_of_variance) = (0.0, 0.0, 0.0);
         for (zoom, count) in counts {
             let sizes = self.nearest(zoom)?;
             let (sampled, count) = (sizes.count as f64, count as f64);
@@ -74,9 +76,12 @@ impl SizeEstimate {
             };
             // A zoom that was sampled completely has no uncertainty left.
             let unseen = (1.0 - sampled / count.max(sampled)).max(0.0);
-            variance += count * count * spread / sampled * unseen;
+            let of_total = count * count * spread / sampled * unseen;
+            variance += of_total;
+            variance_of_variance += of_total * of_total / (sampled - 1.0).max(1.0);
         }
-        let margin = 1.96 * variance.sqrt();
+        let margin =
+            if variance > 0.0 { student(variance * variance / variance_of_variance) * variance.sqrt() } else { 0.0 };
         let sampled = self.zooms.iter().map(|sizes| sizes.count).sum();
         // Casts from floats saturate.
         Some(ByteEstimate { bytes: bytes as u64, low: (bytes - margin) as u64, high: (bytes + margin) as u64, sampled })
@@ -87,6 +92,13 @@ impl SizeEstimate {
         let nearest = sampled.min_by_key(|(other, _)| (other.abs_diff(zoom.into()), other < &usize::from(zoom)));
         nearest.map(|(_, sizes)| sizes)
     }
+}
+
+/// How many standard deviations 95 % lie within, by the expansion of Abramowitz & Stegun 26.7.5.
+fn student(degrees_of_freedom: f64) -> f64 {
+    const NORMAL: f64 = 1.959_964;
+    // The coefficients are polynomials in NORMAL.
+    [2.372_3, 2.822_5, 2.555_9, 1.589_5].iter().rev().fold(0.0, |sum, term| (sum + term) / degrees_of_freedom) + NORMAL
 }
 
 #[cfg(test)]
@@ -114,6 +126,28 @@ mod tests {
         let estimate = sizes.estimate([(4, 100), (5, 100), (6, 100), (14, 100)]).unwrap();
         assert_eq!(estimate.bytes, 100 * (10 + 90 + 90 + 90));
         assert_eq!((estimate.low, estimate.high), (estimate.bytes, estimate.bytes), "no spread, no doubt");
+    }
+
+    #[test]
+    fn few_samples_ask_for_the_wider_bounds_of_the_tables() {
+        let tabled =
+            [(2.0, 4.303), (3.0, 3.182), (5.0, 2.571), (7.0, 2.365), (15.0, 2.131), (30.0, 2.042), (1e9, 1.96)];
+        for (degrees_of_freedom, expected) in tabled {
+            let found = student(degrees_of_freedom);
+            assert!((found / expected - 1.0).abs() < 0.008, "{degrees_of_freedom}: {found}, {expected}");
+        }
+    }
+
+    #[test]
+    fn the_interval_is_that_of_a_stratified_sample() {
+        let mut sizes = SizeEstimate::default();
+        [1_000, 2_000, 3_000].into_iter().for_each(|bytes| sizes.add(3, bytes));
+        [4_000, 6_000].into_iter().for_each(|bytes| sizes.add(4, bytes));
+        // Variances of the totals: 60^2 * 10^6 / 3 * 57/60 with two degrees of freedom, 200^2 * 2 * 10^6 / 2 * 198/200 with
+        // one; together 4.074 * 10^10 with 1.058, of which 95 % lie within 10.15 standard deviations.
+        let estimate = sizes.estimate([(3, 60), (4, 200)]).unwrap();
+        assert_eq!((estimate.bytes, estimate.low, estimate.sampled), (120_000 + 1_000_000, 0, 5));
+        assert!((3_160_000..3_180_000).contains(&estimate.high), "{estimate:?}");
     }
 
     #[test]
