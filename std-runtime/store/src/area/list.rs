@@ -1,5 +1,6 @@
 //! Lists of tiles in a file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
@@ -7,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::AreaError;
-use crate::TileId;
 use crate::extsort::{Sorted, Sorter};
+use crate::{TileError, TileId};
 
 /// The tiles of a list, sorted, each once.
 pub(super) struct List {
@@ -30,12 +31,14 @@ pub enum ListError {
         source: io::Error,
     },
     /// A line is no tile.
-    #[error("line {number} of {list} is no tile; write zoom/column/row, for example 3/4/5", list = list.display())]
+    #[error("line {number} of {list}: {source}", list = list.display())]
     Line {
         /// The file.
         list: PathBuf,
         /// Which line, counted from 1.
         number: u64,
+        /// Why it is none.
+        source: TileError,
     },
 }
 
@@ -112,16 +115,16 @@ impl Listed {
             if read == 0 {
                 return Ok(None);
             }
-            let wrong = || ListError::Line { list: path.clone(), number: *number };
+            let wrong = |source| ListError::Line { list: path.clone(), number: *number, source };
             if read as u64 == LINE_BYTES_MAX {
-                return Err(wrong());
+                return Err(wrong(TileError::Text));
             }
-            let text = str::from_utf8(line).map_err(|_| wrong())?;
+            let text = str::from_utf8(line).map_err(|_| wrong(TileError::Text))?;
             // Editors on Windows put a byte order mark in front, which nobody sees.
             let text = if *number == 1 { text.trim_start_matches('\u{feff}') } else { text };
             let text = text.split_once('#').map_or(text, |(tile, _)| tile).trim();
             if !text.is_empty() {
-                return tile(text).ok_or_else(wrong).map(Some);
+                return without_blanks(text).parse().map(Some).map_err(wrong);
             }
         }
     }
@@ -135,10 +138,13 @@ impl Iterator for Listed {
     }
 }
 
-fn tile(text: &str) -> Option<TileId> {
-    let mut parts = text.split('/').map(str::trim);
-    let tile = TileId::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    if parts.next().is_some() { None } else { tile.ok() }
+/// Blanks around a slash mean nothing; inside a number they would.
+fn without_blanks(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_whitespace) {
+        Cow::Owned(text.split('/').map(str::trim).collect::<Vec<_>>().join("/"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_list_comes_out_sorted_and_each_tile_once() {
-        let area = listed("# my trip\n3/4/5\n\n 1/1/1 # home\r\n3/4/5\n0/0/0\n1/0/1").unwrap();
+        let area = listed("# my trip\n3/4/5\n\n 1 / 1/ 1 # home\r\n3/4/5\n0/0/0\n1/0/1").unwrap();
         assert_eq!(tiles(&area), [(0, 0, 0), (1, 0, 1), (1, 1, 1), (3, 4, 5)]);
         assert_eq!(area.count(), 4);
         assert_eq!(area.counts().collect::<Vec<_>>(), [(0, 1), (1, 2), (3, 1)]);
@@ -199,10 +205,21 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_tile_is_named_but_not_shown() {
-        for line in ["3/4", "3/4/5/6", "3/8/0", "x/y/z", "31/0/0", "3/-1/0", "3 4 5", &"9".repeat(5000)] {
+        let syntax = "not a tile: write zoom, column and row in digits, such as 3/4/2";
+        for (line, why) in [
+            ("3/4", syntax),
+            ("3/4/5/6", syntax),
+            ("x/y/z", syntax),
+            ("3/-1/0", syntax),
+            ("3 4 5", syntax),
+            ("3/4/5 6", syntax),
+            (&"9".repeat(5000), syntax),
+            ("3/8/0", "the column is outside zoom 3: its columns run from 0 to 7"),
+            ("3/0/8", "the row is outside zoom 3: its rows run from 0 to 7"),
+            ("31/0/0", "zoom 31 is too high: the highest is 30"),
+        ] {
             let message = listed(&format!("0/0/0\n{line}\n")).unwrap_err().to_string();
-            assert!(message.starts_with("line 2 of "), "{message}");
-            assert!(message.ends_with(" is no tile; write zoom/column/row, for example 3/4/5"), "{message}");
+            assert!(message.starts_with("line 2 of ") && message.ends_with(&format!(": {why}")), "{line}: {message}");
         }
         let message = Area::from_list(Path::new("no/such/list")).unwrap_err().to_string();
         assert!(message.starts_with("cannot read the list no/such/list: "), "{message}");
