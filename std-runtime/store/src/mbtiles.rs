@@ -101,6 +101,16 @@ pub(crate) fn read(db: &Connection, tile: TileId) -> rusqlite::Result<Option<Vec
     select.query_row(params![tile.z(), tile.x(), tms_row(tile)], |row| row.get(0)).optional()
 }
 
+/// One of the tiles, where there are any.
+pub(crate) fn some_tile(db: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+    db.query_row(
+        "SELECT tile_data FROM tiles WHERE typeof(tile_data) = 'blob' AND tile_data != x'' LIMIT 1",
+        [],
+        |row| row.get(0),
+    )
+    .optional()
+}
+
 pub(crate) fn metadata_row(db: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     // A row without a value says as little as no row.
     let value =

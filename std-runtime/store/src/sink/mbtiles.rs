@@ -53,8 +53,7 @@ impl MbtilesSink {
             return Err(SinkError::View { archive: path.to_owned() });
         }
         mbtiles::create_tables(&db, durability).map_err(failed)?;
-        let format = metadata_row(&db, "format").map_err(failed)?;
-        let format = format.map(|name| TileFormat::from_mbtiles_name(&name));
+        let format = format_of(&db).map_err(failed)?;
         let held = HeldMbtiles { path: path.to_owned(), db: mbtiles::connect(path, Access::Read).map_err(failed)? };
         let sink = Self { path: path.to_owned(), metadata, db, format };
         sink.write_texts().map_err(failed)?;
@@ -105,7 +104,8 @@ impl MbtilesSink {
         mbtiles::fold_log(&self.db)
     }
 
-    /// Writes what the caller said about the tiles, over what was there; at least a name, which is required.
+    /// Writes what the caller said about the tiles, over what was there; at least a name and, where there are tiles, their
+    /// format, which are required.
     fn write_texts(&self) -> rusqlite::Result<()> {
         let transaction = self.db.unchecked_transaction()?;
         for (key, text) in self.metadata.texts() {
@@ -114,6 +114,11 @@ impl MbtilesSink {
         if metadata_row(&self.db, "name")?.is_none() {
             let stem = self.path.file_stem().unwrap_or_default();
             set_metadata_row(&self.db, "name", &stem.to_string_lossy())?;
+        }
+        if let Some(format) = self.format
+            && metadata_row(&self.db, "format")?.is_none()
+        {
+            set_metadata_row(&self.db, "format", format.mbtiles_name())?;
         }
         if let Some(layers) = &self.metadata.vector_layers {
             set_metadata_row(&self.db, "json", &json!({ "vector_layers": layers }).to_string())?;
@@ -130,6 +135,14 @@ impl HeldMbtiles {
     pub(super) fn read(&self, tile: TileId) -> Result<Option<Vec<u8>>, SinkError> {
         mbtiles::read(&self.db, tile).map_err(|error| sqlite_error("read a tile of", &self.path, error))
     }
+}
+
+/// What the archive says that its tiles are, or what they are where it says nothing.
+fn format_of(db: &Connection) -> rusqlite::Result<Option<TileFormat>> {
+    Ok(match metadata_row(db, "format")? {
+        Some(name) => Some(TileFormat::from_mbtiles_name(&name)),
+        None => mbtiles::some_tile(db)?.map(|tile| TileFormat::of(&tile)),
+    })
 }
 
 /// Puts a tile in, in place of whatever it was before: the index is found by its columns.
@@ -188,5 +201,20 @@ mod tests {
                 assert_eq!(held.read(tile(number)).unwrap(), Some(bytes(number)));
             }
         }
+    }
+
+    #[test]
+    fn an_archive_that_does_not_say_what_its_tiles_are_is_asked_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mbtiles");
+        let tile = |x| TileId::new(1, x, 0).unwrap();
+        let (mut sink, _held) = open(&path);
+        sink.put(tile(0), &bytes(0)).unwrap();
+        sink.db.execute("DELETE FROM metadata WHERE name = 'format'", []).unwrap();
+        drop(sink);
+        let (mut sink, _held) = open(&path);
+        let refused = sink.put(tile(1), b"\xff\xd8\xff").unwrap_err();
+        assert!(matches!(refused, SinkError::Format { .. }), "{refused}");
+        assert_eq!(metadata_row(&sink.db, "format").unwrap().as_deref(), Some("png"));
     }
 }
