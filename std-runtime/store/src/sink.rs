@@ -157,8 +157,8 @@ impl Held {
         }
     }
 
-    /// Whether the archive holds that tile and `check` finds nothing wrong with its bytes. For a PMTiles archive this is
-    /// [`Held::has`]: it carries hashes of its own while it is being written, which opening it has checked.
+    /// Whether the archive holds that tile and `check` finds nothing wrong with its bytes. What a PMTiles archive holds since
+    /// it was finished last has a hash instead, which opening it has checked.
     ///
     /// # Errors
     /// When the archive cannot be read.
@@ -166,7 +166,7 @@ impl Held {
         match &mut self.0 {
             HeldKind::Directory(tree) => Ok(tree.has(id)? && check(&tree.read(id)?)),
             HeldKind::Mbtiles(held) => Ok(held.read(id)?.is_some_and(|tile| check(&tile))),
-            HeldKind::Pmtiles(held) => held.has(id),
+            HeldKind::Pmtiles(held) => held.has_sound(id, check),
         }
     }
 }

@@ -126,7 +126,13 @@ fn a_finished_archive_is_added_to_and_the_newer_tile_counts() {
         assert_eq!(read_all(&path), tiles, "{format:?}");
         assert_sound(&path, &tiles);
 
-        let unchanged = open(&format, &path).0;
+        let (unchanged, mut held) = open(&format, &path);
+        for (tile, is_sound) in [((3, 1, 1), false), ((3, 7, 7), true), ((5, 0, 0), false)] {
+            let id = TileId::new(tile.0, tile.1, tile.2).unwrap();
+            let found = held.has_sound(id, |bytes| bytes != [PNG, b"newer"].concat()).unwrap();
+            assert_eq!(found, is_sound, "{format:?} {tile:?}");
+        }
+        drop(held);
         unchanged.finish().unwrap();
         assert_eq!(read_all(&path), tiles, "{format:?} changed without a new tile");
     }

@@ -135,14 +135,29 @@ impl PmtilesSink {
 
 impl HeldPmtiles {
     pub(super) fn has(&mut self, tile: TileId) -> Result<bool, SinkError> {
-        let id = tile.hilbert_id();
-        let failed = |error| SinkError::io("look for a tile in", &self.path, error);
-        if self.logged.seek(&id.to_be_bytes()).map_err(failed)? == Some(id.to_be_bytes()) {
+        Ok(self.is_logged(tile)? || self.find(tile)?.is_some())
+    }
+
+    /// What is in the log has a hash, which opening it has checked; the archive may come from anywhere.
+    pub(super) fn has_sound(&mut self, tile: TileId, check: impl FnOnce(&[u8]) -> bool) -> Result<bool, SinkError> {
+        if self.is_logged(tile)? {
             return Ok(true);
         }
-        let Some(archive) = &mut self.archive else { return Ok(false) };
-        let found = archive.find(id).map_err(|problem| SinkError::damaged(&self.path, problem))?;
-        Ok(found.is_some())
+        let (Some(entry), Some(archive)) = (self.find(tile)?, &mut self.archive) else { return Ok(false) };
+        let mut bytes = Vec::new();
+        archive.read(&entry, &mut bytes).map_err(|problem| SinkError::damaged(&self.path, problem))?;
+        Ok(check(&bytes))
+    }
+
+    fn is_logged(&mut self, tile: TileId) -> Result<bool, SinkError> {
+        let id = tile.hilbert_id().to_be_bytes();
+        let found = self.logged.seek(&id).map_err(|error| SinkError::io("look for a tile in", &self.path, error))?;
+        Ok(found == Some(id))
+    }
+
+    fn find(&mut self, tile: TileId) -> Result<Option<Entry>, SinkError> {
+        let Some(archive) = &mut self.archive else { return Ok(None) };
+        archive.find(tile.hilbert_id()).map_err(|problem| SinkError::damaged(&self.path, problem))
     }
 }
 
