@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_core::{Outcome, Refusal};
+use tidegate_core::{Outcome, Refusal, http};
 
 use crate::mock::rules::{Fault, RetryAfter};
 
@@ -24,16 +24,19 @@ pub(super) enum Reply {
 pub(super) type HintMs = std::num::NonZeroU32;
 
 impl Reply {
-    /// What a status means, as the fetcher sees it.
+    /// What a status means to the fetcher.
     pub(super) fn of_status(code: u16, hint: Option<Duration>) -> Self {
-        match code {
-            429 => Self::throttled(hint),
-            503 if hint.is_some() => Self::throttled(hint),
-            204 | 404 | 410 => Self::Nothing,
-            200..=299 | 304 => Self::Good,
-            401 | 403 => Self::Denied,
-            500..=599 => Self::Bad,
-            _ => Self::Wrong,
+        if code == 304 {
+            // Nobody here keeps a tile: what has not changed is not told.
+            return Self::Bad;
+        }
+        match http::outcome(code, hint) {
+            Outcome::Success => Self::Good,
+            Outcome::Empty => Self::Nothing,
+            Outcome::Refused(Refusal::Access) => Self::Denied,
+            Outcome::Refused(Refusal::Request) => Self::Wrong,
+            Outcome::Throttled { retry_after } => Self::throttled(retry_after),
+            Outcome::Failure | Outcome::Timeout | Outcome::Cancelled | Outcome::Unsent => Self::Bad,
         }
     }
 
@@ -46,10 +49,10 @@ impl Reply {
             Fault::Status { code, retry_after } => {
                 let hint = match retry_after {
                     Some(RetryAfter::Seconds(seconds)) => Some(Duration::from_secs(*seconds)),
-                    Some(RetryAfter::Date(seconds)) => {
-                        Some(Duration::from_secs(seconds.unsigned_abs())).filter(|_| *seconds > 0)
-                    }
-                    Some(RetryAfter::Verbatim(_)) | None => None,
+                    // A date in the past asks for no time at all, which is not the same as not asking.
+                    Some(RetryAfter::Date(seconds)) => Some(Duration::from_secs(u64::try_from(*seconds).unwrap_or(0))),
+                    Some(RetryAfter::Verbatim(text)) => http::retry_after(text.as_bytes(), None),
+                    None => None,
                 };
                 Some(Self::of_status(*code, hint))
             }
@@ -103,6 +106,34 @@ mod tests {
     }
 
     #[test]
+    fn a_status_is_judged_as_by_the_core_and_its_fetcher() {
+        let second = Duration::from_secs(1);
+        let denied = Outcome::Refused(Refusal::Access);
+        let wrong = Outcome::Refused(Refusal::Request);
+        for (codes, outcome) in [
+            (&[200, 201, 206, 299][..], Outcome::Success),
+            (&[204, 205, 404, 410], Outcome::Empty),
+            (&[304, 408, 425, 500, 502, 503, 504, 509, 520, 599], Outcome::Failure),
+            (&[401, 403], denied),
+            (&[301, 308, 400, 402, 405, 418, 451, 501, 505, 506, 507, 508, 510, 511], wrong),
+            (&[429], Outcome::Throttled { retry_after: None }),
+        ] {
+            for &code in codes {
+                assert_eq!(Reply::of_status(code, None).outcome(), outcome, "{code}");
+            }
+        }
+        for hint in [None, Some(Duration::ZERO), Some(second)] {
+            for code in (100..=599).filter(|code| *code != 304) {
+                assert_eq!(Reply::of_status(code, hint).outcome(), http::outcome(code, hint), "{code}, {hint:?}");
+            }
+        }
+        // A 503 that asks for no time is a failure, or a server that always says so could never open a breaker.
+        let of_503 = |hint| Reply::of_status(503, Some(hint)).outcome();
+        assert_eq!(of_503(Duration::ZERO), Outcome::Failure);
+        assert_eq!(of_503(second), Outcome::Throttled { retry_after: Some(second) });
+    }
+
+    #[test]
     fn faults_mean_what_the_fetcher_makes_of_them() {
         let meaning = |text: &str| Reply::of_fault(&text.parse().expect("a fault")).map(Reply::outcome);
         let after = |seconds| Some(Outcome::Throttled { retry_after: Some(Duration::from_secs(seconds)) });
@@ -113,7 +144,8 @@ mod tests {
         assert_eq!(meaning("503"), Some(Outcome::Failure));
         assert_eq!(meaning("429"), Some(Outcome::Throttled { retry_after: None }));
         assert_eq!((meaning("503:2"), meaning("429:date+3")), (after(2), after(3)));
-        assert_eq!(meaning("429:date-3"), Some(Outcome::Throttled { retry_after: None }), "the past is no hint");
+        assert_eq!((meaning("429:date-3"), meaning("429:0")), (after(0), after(0)), "no time at all, but asked for");
+        assert_eq!((meaning("429:\"7\""), meaning("429:\"soon\"")), (after(7), meaning("429")));
         assert_eq!(meaning("reset"), Some(Outcome::Failure));
         assert_eq!(meaning("hang"), None);
     }
