@@ -21,13 +21,13 @@ impl Engine<'_> {
         if let Traffic::Closed { calls: Some(calls), .. } = crew.fleet.traffic {
             self.clients[crew.clients.clone()].iter_mut().for_each(|client| client.left = calls);
         }
-        self.set_going(fleet, ns(self.fleets[fleet].fleet.from));
+        self.set_going(fleet);
     }
 
-    /// Plans the next call of each client of a fleet.
-    fn set_going(&mut self, fleet: usize, from_ns: u64) {
+    /// Plans the next call of each client of a fleet: now, or when the fleet begins to call.
+    fn set_going(&mut self, fleet: usize) {
         let crew = &self.fleets[fleet];
-        let spread_ns = ns(crew.fleet.spread);
+        let (from_ns, spread_ns) = (self.now_ns.max(ns(crew.fleet.from)), ns(crew.fleet.spread));
         for index in crew.clients.clone() {
             let client = &mut self.clients[index];
             let at = from_ns + client.pace.below(spread_ns);
@@ -71,10 +71,10 @@ impl Engine<'_> {
     }
 
     /// A call of this client ended: in a closed loop, the user thinks.
-    pub(super) fn think(&mut self, index: u32, is_answered: bool) {
+    pub(super) fn think(&mut self, index: u32, taken_ns: u64, is_answered: bool) {
         let client = &mut self.clients[index as usize];
         if let Traffic::Closed { think, .. } = self.fleets[usize::from(client.fleet)].fleet.traffic {
-            let least_ns = if is_answered { 0 } else { RETURN_NS_MIN };
+            let least_ns = if is_answered && taken_ns > 0 { 0 } else { RETURN_NS_MIN };
             let (at, stamp) = (self.now_ns + client.pace.span_ns(think).max(least_ns), client.stamp);
             self.agenda.plan(at, Event::Thought { client: index, stamp });
         }
@@ -128,12 +128,12 @@ impl Engine<'_> {
             let is_restored = kept.is_some_and(|kept| station.gate.restore(now, &kept, downtime).is_ok());
             station.watch.restarted(now, is_restored);
         }
-        self.set_going(usize::from(fleet), self.now_ns);
+        self.set_going(usize::from(fleet));
     }
 }
 
-/// A user whose call ended without an answer, perhaps at once, does not begin the next one at the same instant: one that
-/// is turned away at the door would do so for ever.
+/// A user whose call ended without an answer, or took no time at all, does not begin the next one at the same instant: one
+/// that is turned away at the door, or answered there, would do so for ever.
 const RETURN_NS_MIN: u64 = 1_000_000;
 
 fn is_over(until: Option<Duration>, now_ns: u64) -> bool {

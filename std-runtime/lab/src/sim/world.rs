@@ -72,7 +72,7 @@ pub struct Fleet {
 pub enum Traffic {
     /// Calls come whether the ones before are answered or not.
     Open {
-        /// Of one client.
+        /// Of one client. At most a million a second of all clients together, surges included.
         rate: Rate,
         /// In even steps; otherwise without memory (a Poisson process).
         even: bool,
@@ -83,7 +83,7 @@ pub enum Traffic {
     Closed {
         /// Of one client, at least 1; at most 1,000,000 in the world.
         users: u32,
-        /// Between an answer and the next call; at least 1 ms where there was no answer.
+        /// Between an answer and the next call; at least 1 ms where there was no answer, or it took no time.
         think: Delay,
         /// How many calls a client makes in all; no end where absent. What a loss of power interrupts is called again.
         calls: Option<u64>,
@@ -97,7 +97,8 @@ pub struct Link {
     pub round_trip: Delay,
     /// So many millionths of the exchanges are lost, on one way or the other.
     pub loss_millionths: u32,
-    /// Nothing passes in this time.
+    /// Nothing passes in this time: what is sent while it lasts is lost, and so is what was under way when it began,
+    /// requests and answers alike.
     pub partition: Option<(Duration, Duration)>,
 }
 
@@ -127,10 +128,10 @@ impl Link {
     /// No time, no loss.
     pub const PERFECT: Self = Self { round_trip: Delay::Fixed(Duration::ZERO), loss_millionths: 0, partition: None };
 
-    /// Whether nothing passes at this time.
-    pub(super) fn is_cut(&self, at_ns: u64) -> bool {
-        let at = Duration::from_nanos(at_ns);
-        self.partition.is_some_and(|(from, until)| (from..until).contains(&at))
+    /// Whether it is cut at any time of a journey.
+    pub(super) fn is_cut(&self, sent_ns: u64, arrives_ns: u64) -> bool {
+        let (sent, arrives) = (Duration::from_nanos(sent_ns), Duration::from_nanos(arrives_ns));
+        self.partition.is_some_and(|(from, until)| sent < until && from <= arrives)
     }
 }
 
@@ -296,9 +297,12 @@ impl Fleet {
         in_range(of, "places", self.places, (1, 1_000_000), "make it 1 to 1000000")?;
         in_range(of, "from", self.from, (no_time, YEAR), "make it at most a year")?;
         in_range(of, "spread", self.spread, (no_time, YEAR), "make it at most a year")?;
+        if let Some(until) = self.until {
+            in_range(of, "until", until, (just_after(self.from), YEAR), "make it later than `from`, within a year")?;
+        }
         in_range(of, "loss", self.link.loss_millionths, (0, 1_000_000), "make it at most all of them")?;
         if let Some((from, until)) = self.link.partition {
-            in_range(of, "end of the partition", until, (from, YEAR), "make it later than its beginning")?;
+            in_range(of, "end of the partition", until, (just_after(from), YEAR), "make it later than its beginning")?;
         }
         for restart in &self.restarts {
             in_range(of, "restart", restart.at, (no_time, YEAR), "make it at most a year")?;
@@ -306,15 +310,32 @@ impl Fleet {
         }
         match &self.traffic {
             Traffic::Open { rate, even: _, surges } => {
-                // The longest gap between two calls is a year.
-                let is_rate = rate.count > 0 && rate.period <= YEAR && !rate.period.is_zero();
-                in_range(of, "rate", u32::from(is_rate), (1, 1), "give a count of at least 1 in at most a year")?;
                 surges.iter().try_for_each(|episode| episode.check(of))?;
+                self.check_arrivals(*rate, surges)?;
             }
             Traffic::Closed { users, .. } => in_range(of, "users", *users, (1, 1_000_000), "make it at least 1")?,
         }
         Gate::new(self.gate).map_err(|error| WorldError::Gate { fleet: self.name.clone(), error })?;
         CallPolicy::new(self.call).map_err(|error| WorldError::Call { fleet: self.name.clone(), error })
+    }
+
+    /// Time must pass from call to call: all clients together call at most as often as a gate could ever admit.
+    fn check_arrivals(&self, rate: Rate, surges: &[Episode]) -> Result<(), WorldError> {
+        let wrong = |fix| {
+            let value = format!("{}/{:?}, {} clients", rate.count, rate.period, self.clients);
+            Err(WorldError::Range { of: format!("fleet `{}`", self.name), field: "arrivals", value, fix })
+        };
+        // The longest gap between two calls is a year.
+        if rate.count == 0 || rate.period > YEAR {
+            return wrong("give a count of at least 1 in at most a year");
+        }
+        let percent_max = surges.iter().map(|surge| surge.percent).max().unwrap_or(0).max(100);
+        // Below 2^32 · 2^20 · 2^17.
+        let calls_percent = u128::from(rate.count) * u128::from(self.clients) * u128::from(percent_max);
+        if calls_percent * 1_000 > rate.period.as_nanos() * 100 {
+            return wrong("at most 1000000/s of all clients, surges included: lower the count or lengthen the period");
+        }
+        Ok(())
     }
 }
 
@@ -328,8 +349,13 @@ impl World {
 
 impl Episode {
     fn check(&self, of: impl Fn() -> String) -> Result<(), WorldError> {
-        let shortest = self.from.saturating_add(Duration::from_nanos(1));
-        in_range(&of, "end of the episode", self.until, (shortest, YEAR), "make it later than its beginning")?;
+        in_range(
+            &of,
+            "end of the episode",
+            self.until,
+            (just_after(self.from), YEAR),
+            "make it later than its beginning",
+        )?;
         in_range(&of, "percent of the episode", self.percent, (0, 100_000), "make it at most 100000 %")
     }
 
@@ -339,6 +365,11 @@ impl Episode {
         let edges = episodes.iter().flat_map(|it| [it.from, it.until]);
         (percent, edges.filter(|edge| *edge > now).min().unwrap_or(Duration::MAX))
     }
+}
+
+/// The earliest end of what begins then.
+fn just_after(beginning: Duration) -> Duration {
+    beginning.saturating_add(Duration::from_nanos(1))
 }
 
 fn in_range<T: PartialOrd + std::fmt::Debug>(

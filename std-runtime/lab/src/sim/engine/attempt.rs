@@ -22,7 +22,8 @@ impl Engine<'_> {
         let there_ns = round_trip_ns / 2;
         let is_lost = link.loss_millionths > 0 && client.link.below(1_000_000) < u64::from(link.loss_millionths);
         let is_lost_on_the_way_back = is_lost && client.link.below(2) == 0;
-        let is_lost_on_the_way_there = (is_lost && !is_lost_on_the_way_back) || link.is_cut(self.now_ns);
+        let there_at = self.now_ns + there_ns;
+        let is_lost_on_the_way_there = (is_lost && !is_lost_on_the_way_back) || link.is_cut(self.now_ns, there_at);
 
         let started = ticket.started();
         let _waiting = seat.turn(Phase::Away { ticket, era: station.watch.era });
@@ -31,7 +32,7 @@ impl Engine<'_> {
         seat.wake_ns = seat.call.attempt_deadline(&station.gate, started).as_nanos();
         let (stamp, server) = (seat.stamp, station.server);
         if !is_lost_on_the_way_there {
-            self.agenda.plan(self.now_ns + there_ns, Event::Request { server, place, stamp });
+            self.agenda.plan(there_at, Event::Request { server, place, stamp });
         }
         self.set_timer(place);
         let attempts = &mut self.fleets[fleet].report.attempts;
@@ -47,7 +48,7 @@ impl Engine<'_> {
         let Some(seat) = self.calls.current(place, stamp) else { return };
         let fleet = usize::from(self.clients[seat.client as usize].fleet);
         let at = sent.at + seat.back_ns;
-        if !seat.is_lost_on_the_way_back && !self.fleets[fleet].fleet.link.is_cut(at) {
+        if !seat.is_lost_on_the_way_back && !self.fleets[fleet].fleet.link.is_cut(sent.at, at) {
             self.agenda.plan(at, Event::Answer { place, stamp, reply: sent.reply });
         }
     }
@@ -119,7 +120,7 @@ impl Engine<'_> {
             Ended::Call(_) | Ended::PowerLost => self.moment(fleet).given_up += 1,
         }
         if let Ended::Call(_) = ended {
-            self.think(client, is_answered);
+            self.think(client, taken_ns, is_answered);
         }
     }
 }

@@ -87,6 +87,56 @@ fn nothing_passes_a_partition_and_as_much_is_lost_as_should_be() {
 }
 
 #[test]
+fn what_is_under_way_when_the_link_is_cut_is_lost_in_either_direction() {
+    // Five seconds there and five back: sent at 2 s, at the server at 7 s, answered at 12 s.
+    let came_through = |from_ms, until_ms| {
+        let partition = Some((millis(from_ms), millis(until_ms)));
+        let link = Link { round_trip: Delay::Fixed(seconds(10)), partition, ..Link::PERFECT };
+        let minute = seconds(60);
+        let gate = GateConfig { attempt_timeout: minute, slow_after: minute, lease: minute * 2, ..open_gate() };
+        let traffic = hungry(1, Some(1));
+        let fleet = Fleet { traffic, link, gate, call: once(), from: seconds(2), ..Fleet::new("far", "server") };
+        let report = run(&world(1, 20, "", fleet));
+        (report.servers[0].requests.arrived, report.fleets[0].calls.succeeded)
+    };
+    assert_eq!(came_through(0, 2_000), (1, 1), "over when the request is sent");
+    assert_eq!(came_through(0, 2_001), (0, 0), "the request is sent while it lasts");
+    assert_eq!(came_through(4_000, 4_001), (0, 0), "the request is under way");
+    assert_eq!(came_through(7_000, 7_001), (0, 0), "the request would arrive just then");
+    assert_eq!(came_through(7_001, 7_002), (1, 0), "the answer is under way");
+    assert_eq!(came_through(12_000, 13_000), (1, 0), "the answer would arrive just then");
+    assert_eq!(came_through(12_001, 13_000), (1, 1), "the answer was there before");
+}
+
+#[test]
+fn a_fleet_that_begins_later_does_so_whatever_happens_to_its_power_before() {
+    let open = Traffic::Open { rate: Rate::per_second(10), even: true, surges: Vec::new() };
+    for (traffic, restart_s, begins_s) in
+        [(open.clone(), 5, 40), (hungry(1, None), 5, 40), (open, 50, 40), (hungry(1, None), 39, 42)]
+    {
+        let restarts = vec![Restart { at: seconds(restart_s), down: seconds(3), restores: false }];
+        let fleet = Fleet { traffic, restarts, from: seconds(40), gate: open_gate(), ..Fleet::new("late", "server") };
+        let report = run(&world(1, 60, "latency=100ms", fleet));
+        let offered: Vec<u32> = report.fleets[0].steps.iter().map(|step| step.offered).collect();
+        let first = offered.iter().position(|&count| count > 0);
+        assert_eq!(first, Some(begins_s), "a restart at {restart_s} s");
+        assert!(offered[54..].iter().all(|&count| (9..=10).contains(&count)), "{offered:?}");
+    }
+}
+
+#[test]
+fn time_passes_where_nothing_takes_any() {
+    // A user that is answered at once comes back a millisecond later; a million calls a second are a microsecond apart.
+    let fleet = Fleet { traffic: hungry(2, None), gate: open_gate(), ..Fleet::new("quick", "server") };
+    assert_eq!(run(&world(1, 3, "", fleet)).fleets[0].calls.succeeded, 2 * 3_000);
+    let traffic = Traffic::Open { rate: Rate::per_second(1_000_000), even: true, surges: Vec::new() };
+    let fleet = Fleet { traffic, gate: open_gate(), ..Fleet::new("fast", "server") };
+    let mut world = world(1, 1, "", fleet);
+    (world.length, world.step) = (millis(10), millis(10));
+    assert_eq!(run(&world).fleets[0].calls.succeeded, 10_000);
+}
+
+#[test]
 fn what_does_not_fit_into_the_line_ends_at_once() {
     let gate = GateConfig { limit: LimitConfig::fixed(1), ..open_gate() };
     let fleet = Fleet { traffic: hungry(10, Some(10)), places: 4, gate, ..Fleet::new("crowd", "server") };
@@ -178,6 +228,23 @@ fn a_world_that_makes_no_sense_is_told_what_to_change() {
     of("server `server`: end of the episode", &|world| {
         world.servers[0].slow = vec![Episode { from: seconds(2), until: seconds(2), percent: 200 }];
     });
+    let often = |count, percent| Traffic::Open {
+        rate: Rate::per_second(count),
+        even: false,
+        surges: vec![Episode { from: seconds(1), until: seconds(2), percent }],
+    };
+    of("fleet `cars`: arrivals is 4294967295/1s, 1 clients; at most 1000000/s", &|world| {
+        world.fleets[0].traffic = often(u32::MAX, 100);
+    });
+    of("lower the count or lengthen the period", &|world| world.fleets[0].traffic = often(500_001, 200));
+    of("arrivals is 1001/1s, 1000 clients", &|world| {
+        (world.fleets[0].traffic, world.fleets[0].clients) = (often(1_001, 0), 1_000);
+    });
+    of("arrivals is 0/1s", &|world| world.fleets[0].traffic = often(0, 100));
+    of("fleet `cars`: until is 5s; make it later than `from`", &|world| {
+        (world.fleets[0].from, world.fleets[0].until) = (seconds(5), Some(seconds(5)));
+    });
+    of("fleet `cars`: until is", &|world| world.fleets[0].until = Some(Duration::MAX));
     of("leave out the rule `bandwidth`", &|world| world.servers[0].rules.bandwidth = Some(1));
     of("leave out the rule `drip`", &|world| {
         world.servers[0].rules = "drip:16/10ms=1%".parse().expect("good rules");
