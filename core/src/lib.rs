@@ -20,7 +20,7 @@
 //!    [`Step::Full`]: the same, but it is a settle that will end it; `until` is the latest.
 //! 4. [`Step::Attempt`]: make the attempt, at most until [`Call::attempt_deadline`]. What it is to be called then is an
 //!    [`Outcome`]; [`http::outcome`] knows for HTTP. One that is not over by then is cut off: what that is, [`Call::cut_off`] says.
-//!    If the answer tells what is left of a quota ([`http::QuotaReader`]), hand that to [`Gate::observe_quota`] first.
+//!    If the answer tells what is left of a quota ([`http::QuotaReader`]), tell the gate first, as [`Control::Quota`].
 //! 5. [`Call::settle`] the ticket with that outcome, and poll whoever waits: its `Wait` may have become shorter. An attempt that
 //!    is given up halfway is settled as [`Outcome::Cancelled`], one that was never sent as [`Outcome::Unsent`]. The entropy is a
 //!    fresh word from your generator each time ([`Entropy::mix`] where there is none): with a constant, all clients come back in
@@ -35,13 +35,22 @@
 //!
 //! Nobody has to write that queue. [`drive::Driver`] is the whole loop for everything async: a runtime supplies a clock and a
 //! lock. Where nothing is async, each call has a [`drive::Turn`], which is polled in place of the call and keeps to the queue.
+//! Both queue at a [`drive::Turnstile`] with room for 64 calls or as many as you say; one more ends with [`End::QueueFull`].
 //!
 //! Beside the loop:
+//! - The time is an [`Instant`]: nanoseconds from an origin of yours that no reading goes behind. A tick counter becomes one by
+//!   [`Instant::from_ticks`], after a [`time::TickExtender`] where it wraps.
 //! - An `until` of [`Instant::MAX`] means that time alone does not help: park until something is settled or changed.
-//! - A change from outside (a pause, other settings, a breaker forced open) goes to the gate directly; poll whoever waits after it.
-//! - A ticket that is lost costs its place until its lease ends ([`GateConfig::lease`]), and nothing else.
-//! - Several hosts: [`HostTable`] keeps a gate for each and forgets none that is under penalty. A restart:
-//!   [`Gate::snapshot`] and [`Gate::restore`]. A puzzle: put [`Traced`] in the gate's place and replay what it recorded.
+//! - A change from outside (a pause, a quota, other settings, a breaker forced open) can make a wait shorter: poll whoever waits
+//!   after it. [`drive::Driver::control`] does both; [`drive::Turnstile::control`] gives back a waker to wake outside the lock.
+//!   What is to be recorded goes through [`Gatekeeper::control`], as a [`Control`].
+//! - A ticket that is lost costs its place until its lease ends or a third later ([`GateConfig::lease`]), and what the attempt
+//!   itself had cost: its share of the rate, of the budget and of the call's attempts.
+//! - Latencies are yours to record: [`RotatingBuckets`] beside the gate, around what you measure.
+//! - Several hosts: [`HostTable`] keeps a gate for each and forgets none that is under penalty. Where a call may be tried at
+//!   another gate, a mirror's, each has an id of its own ([`GateConfig::id`]), so that neither takes a ticket of the other.
+//! - A restart: [`Gate::snapshot`] and [`Gate::restore`]. A puzzle: put [`Traced`] in the gate's place and replay what it
+//!   recorded.
 //!
 //! # An example with numbers
 //!
@@ -138,7 +147,7 @@ pub mod trace;
 
 pub use call::{Call, CallConfig, CallError, CallPolicy, End, Next, Step};
 pub use entropy::Entropy;
-pub use gate::{Admission, Barred, Gate, GateConfig, GateError, Gatekeeper, RateControl, Try, Why};
+pub use gate::{Admission, Barred, Control, Gate, GateConfig, GateError, Gatekeeper, RateControl, Try, Why};
 pub use hosts::HostTable;
 pub use latency::{LatencyBuckets, LatencyConfig, Quantile, RotatingBuckets};
 pub use outcome::{Outcome, Quota, Refusal};
