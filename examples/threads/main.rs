@@ -51,7 +51,7 @@ fn fetch<G: Gatekeeper + Send>(gate: &Guarded<Turnstile<G>>, urls: &[String]) ->
     let origin = time::Instant::now();
     let now = || Instant::ORIGIN.saturating_add(origin.elapsed());
     let policy = CallPolicy::new(CallConfig::DEFAULT).expect("the default is valid");
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
     let download = |url: &String| {
         let mut call = Call::new(&policy, now().saturating_add(Duration::from_secs(60)));
         let mut turn = Turn::new(gate);

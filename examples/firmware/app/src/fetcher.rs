@@ -232,7 +232,7 @@ impl<T: Transport> Fetcher<T> {
         }
     }
 
-    /// A word that no other draw of this device, and no other device, has.
+    /// A word that no other draw of this device has, and no device with another seed.
     fn entropy(&self) -> Entropy {
         let draw = self.draws.get();
         self.draws.set(draw.wrapping_add(1));
