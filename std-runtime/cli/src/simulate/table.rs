@@ -5,7 +5,7 @@ use tidegate_lab::{
         percentile::Summary,
         text::{Micros, PerSecond, Percent, grouped},
     },
-    sim::figures::{FleetFigures, Recovery, ServerFigures},
+    sim::figures::{FleetFigures, NoBaseline, Recovery, ServerFigures},
 };
 
 use super::Played;
@@ -126,7 +126,7 @@ fn server_rows(servers: &[(String, &ServerFigures)]) -> Vec<Row> {
 
 /// Without those that nobody met.
 fn met(mut rows: Vec<Row>) -> Vec<Row> {
-    rows.retain(|row| row.values.iter().any(|value| value != "0" && value != "–"));
+    rows.retain(|row| row.values.iter().any(|value| value != "0" && value != "–" && value != UNDISTURBED));
     rows
 }
 
@@ -158,10 +158,13 @@ fn counted(count: u64, share: Option<f64>) -> String {
 
 fn recovered(fleet: &FleetFigures) -> String {
     match fleet.recovery {
-        Recovery::NotApplicable => none(),
+        Recovery::NotApplicable { why: NoBaseline::Undisturbed } => UNDISTURBED.to_owned(),
+        Recovery::NotApplicable { why: NoBaseline::NothingBefore } => "no answers before".to_owned(),
+        Recovery::NotApplicable { why: NoBaseline::CallsRunOut } => "calls run out".to_owned(),
+        Recovery::NotObservable => "run too short".to_owned(),
         Recovery::Never => "never".to_owned(),
-        Recovery::After(0.0) => "at once".to_owned(),
-        Recovery::After(after_s) => seconds(after_s),
+        Recovery::After { after_s: 0.0 } => "at once".to_owned(),
+        Recovery::After { after_s } => seconds(after_s),
     }
 }
 
@@ -176,6 +179,8 @@ fn peak(arrivals: u32, server: &ServerFigures) -> String {
 fn seconds(count: f64) -> String {
     Micros((count * 1e6) as u64).to_string()
 }
+
+const UNDISTURBED: &str = "undisturbed";
 
 fn none() -> String {
     "–".to_owned()

@@ -44,7 +44,7 @@ fn every_ready_scenario_gives_its_table_and_its_picture() {
             assert!(stdout(&output).contains(row), "{name}: {row:?} is missing in {}", stdout(&output));
         }
         let svg = fs::read_to_string(picture).expect("a picture");
-        assert!(svg.starts_with("<svg ") && svg.contains("calls that succeed"), "{name}: {svg:.200}");
+        assert!(svg.starts_with("<svg ") && svg.contains("calls answered"), "{name}: {svg:.200}");
         let [refused, breakers, rate] =
             ["told to come back later", "breakers not closed", "rate allowed"].map(|series| svg.contains(series));
         let expected = match name {

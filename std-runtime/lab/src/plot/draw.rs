@@ -73,7 +73,7 @@ impl Frame<'_> {
     /// What the shades mean, below the title; gives back where the next thing goes.
     fn band_legend(&self, canvas: &mut Canvas, top: f64) -> f64 {
         let mut distinct: Vec<(&str, Tone)> = Vec::new();
-        for band in &self.figure.bands {
+        for band in self.figure.bands.iter().chain(self.figure.panels.iter().flat_map(|panel| &panel.bands)) {
             if !distinct.contains(&(band.label.as_str(), band.tone)) {
                 distinct.push((&band.label, band.tone));
             }
@@ -141,7 +141,7 @@ impl Frame<'_> {
         for at in self.x.ticks.iter().filter_map(|&(value, _)| self.within(value)) {
             canvas.line("tg-grid", (at, top), (at, if last { bottom + 4.0 } else { bottom }));
         }
-        for band in &self.figure.bands {
+        for band in self.figure.bands.iter().chain(&panel.bands) {
             let (Some(from), Some(to)) = (self.x.px(band.from), self.x.px(band.to)) else { continue };
             let (from, to) = (from.clamp(self.left, self.right), to.clamp(self.left, self.right));
             canvas.push(format_args!(r#"<g class="{}">"#, tone_class(band.tone)));

@@ -48,7 +48,7 @@ pub struct Figure {
     pub x: Axis,
     /// From top to bottom.
     pub panels: Vec<Panel>,
-    /// Stretches of the horizontal axis, shaded in all panels.
+    /// Stretches of the horizontal axis, shaded in all panels. Their legend and that of all panels' own is below the title.
     pub bands: Vec<Band>,
     /// Points of the horizontal axis, marked in all panels.
     pub marks: Vec<Mark>,
@@ -137,12 +137,14 @@ pub struct Panel {
     pub height: u32,
     /// Drawn in this order, the last on top.
     pub series: Vec<Series>,
+    /// Stretches of the horizontal axis, shaded in this panel alone.
+    pub bands: Vec<Band>,
 }
 
 impl Panel {
     /// A panel 180 pixels high.
     pub fn new(y: Axis, series: Vec<Series>) -> Self {
-        Self { y, height: 180, series }
+        Self { y, height: 180, series, bands: Vec::new() }
     }
 }
 

@@ -43,6 +43,17 @@ fn everything() -> Figure {
 }
 
 #[test]
+fn a_band_of_a_panel_is_shaded_there_alone_and_named_once() {
+    let mut figure = everything();
+    figure.bands.clear();
+    figure.panels[1].bands =
+        [1.0, 20.0].map(|from| Band { from, to: from + 9.0, label: "outage".to_owned(), tone: Tone::Bad }).to_vec();
+    let svg = figure.to_svg();
+    assert_eq!(svg.matches("class=\"tg-band\"").count(), 2 + 1, "two stretches and the legend");
+    assert_eq!(svg.matches(">outage<").count(), 1);
+}
+
+#[test]
 fn a_picture_is_well_formed_and_says_what_it_is() {
     let svg = everything().to_svg();
     let document = xml(&svg);

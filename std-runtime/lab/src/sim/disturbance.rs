@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Traffic, World};
+use super::world::{Fleet, Server, Traffic, World};
 use crate::plot::Tone;
 
 /// A stretch of time in which something is not as usual.
@@ -15,29 +15,53 @@ pub(super) struct Disturbance {
 }
 
 impl World {
-    /// Outages, slow times, surges, partitions and losses of power that begin within the run, cut at its end.
-    pub(super) fn disturbances(&self) -> Vec<Disturbance> {
-        let of = |from, until, label, tone| Disturbance { from, until, label, tone };
-        let mut all = Vec::new();
-        for server in &self.servers {
-            all.extend(server.rules.outages.iter().map(|it| of(it.from, it.until, "outage", Tone::Bad)));
-            all.extend(server.slow.iter().map(|it| of(it.from, it.until, "slow server", Tone::Warn)));
-        }
-        for fleet in &self.fleets {
-            if let Traffic::Open { surges, .. } = &fleet.traffic {
-                all.extend(surges.iter().map(|it| of(it.from, it.until, "surge", Tone::Info)));
-            }
-            all.extend(fleet.link.partition.map(|(from, until)| of(from, until, "partition", Tone::Bad)));
-            all.extend(fleet.restarts.iter().map(|it| of(it.at, it.at + it.down, "no power", Tone::Bad)));
-        }
-        all.retain(|it| it.from < self.length);
-        all.iter_mut().for_each(|it| it.until = it.until.min(self.length));
+    /// What a server goes through: its outages and slow times, and what befalls those who call it, since their surges,
+    /// partitions and losses of power end with a rush to it.
+    pub(super) fn disturbances_of_server(&self, server: &Server) -> Vec<Disturbance> {
+        let callers = self.fleets.iter().filter(|fleet| fleet.servers.contains(&server.name));
+        self.within(callers.flat_map(Fleet::disturbances).chain(server.disturbances()))
+    }
+
+    /// What a fleet goes through: its own, and all of each server that it calls. What befalls other servers is none of its
+    /// business.
+    pub(super) fn disturbances_of_fleet(&self, fleet: &Fleet) -> Vec<Disturbance> {
+        let servers = self.servers.iter().filter(|server| fleet.servers.contains(&server.name));
+        let theirs = servers.flat_map(|server| self.disturbances_of_server(server));
+        self.within(fleet.disturbances().into_iter().chain(theirs))
+    }
+
+    /// Those that begin within the run, cut at its end, each once.
+    fn within(&self, all: impl IntoIterator<Item = Disturbance>) -> Vec<Disturbance> {
         let mut distinct: Vec<Disturbance> = Vec::new();
-        for it in all {
+        for it in all.into_iter().filter(|it| it.from < self.length) {
+            let it = Disturbance { until: it.until.min(self.length), ..it };
             if !distinct.contains(&it) {
                 distinct.push(it);
             }
         }
         distinct
     }
+}
+
+impl Server {
+    fn disturbances(&self) -> Vec<Disturbance> {
+        let outages = self.rules.outages.iter().map(|it| of(it.from, it.until, "outage", Tone::Bad));
+        outages.chain(self.slow.iter().map(|it| of(it.from, it.until, "slow server", Tone::Warn))).collect()
+    }
+}
+
+impl Fleet {
+    fn disturbances(&self) -> Vec<Disturbance> {
+        let mut all = Vec::new();
+        if let Traffic::Open { surges, .. } = &self.traffic {
+            all.extend(surges.iter().map(|it| of(it.from, it.until, "surge", Tone::Info)));
+        }
+        all.extend(self.link.partition.map(|(from, until)| of(from, until, "partition", Tone::Bad)));
+        all.extend(self.restarts.iter().map(|it| of(it.at, it.at + it.down, "no power", Tone::Bad)));
+        all
+    }
+}
+
+fn of(from: Duration, until: Duration, label: &'static str, tone: Tone) -> Disturbance {
+    Disturbance { from, until, label, tone }
 }

@@ -1,12 +1,18 @@
 //! What a run comes down to: the figures by which policies are compared.
+//!
+//! *Answered* is a call that got what it asked for, or learnt that there is nothing (404, 410, 204): both are what a map
+//! needs, and both are a success to the core's breakers, budgets and limits. Goodput, fairness, latency and recovery count
+//! answers. A refusal (401, 403, other 4xx) is final and no answer.
 
-use std::time::Duration;
+mod recovery;
 
 use serde::Serialize;
 
-use super::report::{AttemptCounts, CallCounts, FleetReport, Moment, Report, Requests, ServerReport, Step};
-use super::world::World;
+use super::report::{AttemptCounts, CallCounts, FleetReport, Report, Requests, ServerReport, Step};
+use super::world::{Fleet, Server, World};
 use crate::measure::percentile::Summary;
+
+pub use recovery::{NoBaseline, Recovery};
 
 /// The figures of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,7 +40,7 @@ pub struct FleetFigures {
     pub calls: CallCounts,
     /// What came of its attempts.
     pub attempts: AttemptCounts,
-    /// Calls that succeeded, per second of the run.
+    /// Calls that were answered, per second of the run.
     pub goodput_per_s: f64,
     /// Calls that succeeded, of those that began; absent where none began.
     pub success_share: Option<f64>,
@@ -44,27 +50,14 @@ pub struct FleetFigures {
     pub throttled_share: Option<f64>,
     /// How often a breaker opened.
     pub breaker_opened: u64,
-    /// Jain's index of the clients' successes, from 1/n to 1; absent for a single client.
+    /// Jain's index of the clients' answers, from 1/n to 1; absent for a single client, and where none had any.
     pub fairness: Option<f64>,
-    /// From the end of the last disturbance until things are as they were before the first.
+    /// From the end of its last disturbance until things are as they were before the first, and stay so.
     pub recovery: Recovery,
-    /// How long calls took that succeeded, waiting and backing off included.
+    /// How long calls took that were answered, waiting and backing off included.
     pub latency_ms: Summary,
     /// How long their last attempts took.
     pub answer_latency_ms: Summary,
-}
-
-/// How a fleet came back to what it had: to 90 % of the successes per second in the second half of the time before the
-/// first disturbance, in ten steps of the timeline together.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "is", content = "after_s")]
-pub enum Recovery {
-    /// Nothing was disturbed, or nothing was there before: there is nothing to come back to.
-    NotApplicable,
-    /// It did not until the run ended.
-    Never,
-    /// So many seconds after the last disturbance ended, to a step of the timeline.
-    After(f64),
 }
 
 /// What a server went through.
@@ -76,7 +69,8 @@ pub struct ServerFigures {
     pub requests: Requests,
     /// The most that arrived in one step of the timeline.
     pub peak_arrivals: u32,
-    /// The same after the last disturbance; absent where there was none.
+    /// The same after the last disturbance of this server and of those who call it; absent where there was none, or nothing
+    /// after it.
     pub peak_after: Option<u32>,
     /// How long such a step is.
     pub step_s: f64,
@@ -90,26 +84,26 @@ impl Figures {
             length_s: report.length.as_secs_f64(),
             events: report.events,
             trace: format!("{:016x}", report.trace),
-            fleets: report.fleets.iter().map(|fleet| FleetFigures::of(world, report, fleet)).collect(),
-            servers: report.servers.iter().map(|server| ServerFigures::of(world, report, server)).collect(),
+            fleets: zipped(&world.fleets, &report.fleets, |fleet, it| FleetFigures::of(world, report, fleet, it)),
+            servers: zipped(&world.servers, &report.servers, |server, it| ServerFigures::of(world, report, server, it)),
         }
     }
 }
 
 impl FleetFigures {
-    fn of(world: &World, report: &Report, fleet: &FleetReport) -> Self {
+    fn of(world: &World, report: &Report, config: &Fleet, fleet: &FleetReport) -> Self {
         let FleetReport { calls, attempts, .. } = fleet;
         Self {
             name: fleet.name.clone(),
             calls: *calls,
             attempts: *attempts,
-            goodput_per_s: calls.succeeded as f64 / report.length.as_secs_f64(),
+            goodput_per_s: calls.answered() as f64 / report.length.as_secs_f64(),
             success_share: share(calls.succeeded, calls.offered),
             amplification: share(attempts.sent, calls.offered),
             throttled_share: share(attempts.throttled, attempts.sent),
             breaker_opened: fleet.opened,
-            fairness: (fleet.succeeded_by_client.len() > 1).then(|| fleet.fairness()),
-            recovery: recovery(world, report, fleet),
+            fairness: fleet.fairness().filter(|_| fleet.answered_by_client.len() > 1),
+            recovery: Recovery::of(world, report, config, fleet),
             latency_ms: fleet.latency.summary(),
             answer_latency_ms: fleet.answer_latency.summary(),
         }
@@ -117,49 +111,32 @@ impl FleetFigures {
 }
 
 impl ServerFigures {
-    fn of(world: &World, report: &Report, server: &ServerReport) -> Self {
+    fn of(world: &World, report: &Report, config: &Server, server: &ServerReport) -> Self {
         let peak = |steps: &[Step]| steps.iter().map(|step| step.arrived).max().unwrap_or(0);
-        let last = world.disturbances().iter().map(|it| it.until).max();
+        let last = world.disturbances_of_server(config).iter().map(|it| it.until).max();
+        let after = last.map(|last| &server.steps[report.first_step_after(last)..]);
         Self {
             name: server.name.clone(),
             requests: server.requests,
             peak_arrivals: peak(&server.steps),
-            peak_after: last.map(|last| peak(&server.steps[report.first_step_after(last)..])),
+            peak_after: after.filter(|after| !after.is_empty()).map(peak),
             step_s: report.step.as_secs_f64(),
         }
     }
 }
 
-fn recovery(world: &World, report: &Report, fleet: &FleetReport) -> Recovery {
-    let disturbances = world.disturbances();
-    let first = disturbances.iter().map(|it| it.from).min().unwrap_or(Duration::ZERO);
-    let last = disturbances.iter().map(|it| it.until).max().unwrap_or(Duration::ZERO);
-    let before = &fleet.steps[report.steps(first / 2, first)];
-    let usual: u64 = before.iter().map(|step| u64::from(step.succeeded)).sum();
-    if usual == 0 {
-        return Recovery::NotApplicable;
-    }
-    // The step in which it ends is half disturbed.
-    let start = report.first_step_after(last);
-    let is_usual = |window: &[Moment]| {
-        let succeeded: u64 = window.iter().map(|step| u64::from(step.succeeded)).sum();
-        succeeded * before.len() as u64 * 10 >= usual * window.len() as u64 * 9
-    };
-    match fleet.steps[start..].windows(WINDOW).position(is_usual) {
-        None => Recovery::Never,
-        Some(steps) => Recovery::After((report.step * steps as u32).as_secs_f64()),
-    }
+fn zipped<C, R, F>(configs: &[C], reports: &[R], figures: impl Fn(&C, &R) -> F) -> Vec<F> {
+    configs.iter().zip(reports).map(|(config, report)| figures(config, report)).collect()
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// Steps that are judged together: in one alone chance would decide.
-const WINDOW: usize = 10;
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::mock::rules::Delay;
     use crate::sim::{Fleet, Server, Traffic};
@@ -181,22 +158,26 @@ mod tests {
         let fleet = &figures.fleets[0];
         assert_eq!((fleet.goodput_per_s, fleet.amplification, fleet.success_share), (10.0, Some(1.0), Some(1.0)));
         assert_eq!((fleet.throttled_share, fleet.fairness, fleet.breaker_opened), (Some(0.0), None, 0));
-        assert_eq!(fleet.recovery, Recovery::NotApplicable);
+        assert_eq!(fleet.recovery, Recovery::NotApplicable { why: NoBaseline::Undisturbed });
         assert_eq!(figures.servers[0].peak_arrivals, 10);
     }
 
     #[test]
-    fn recovery_counts_from_the_end_of_the_outage() {
-        let figures = figures("outage=20s..21s:503");
-        let Recovery::After(seconds) = figures.fleets[0].recovery else { panic!("{:?}", figures.fleets[0].recovery) };
-        // The breaker is open for at most 5 s from the 16th failure on; the rate needs no time.
-        assert!((0.0..=6.0).contains(&seconds), "{seconds} s");
-        assert!(figures.fleets[0].breaker_opened <= 1);
+    fn a_peak_is_told_after_the_disturbances_of_its_own_server() {
+        let after = |rules| figures(rules).servers[0].peak_after;
+        assert_eq!(
+            (after(""), after("outage=20s..60s:503")),
+            (None, None),
+            "nothing was disturbed, nothing was after it"
+        );
+        assert!(after("outage=20s..21s:503").is_some_and(|peak| peak >= 10));
     }
 
     #[test]
-    fn an_outage_to_the_end_is_never_recovered_from() {
-        assert_eq!(figures("outage=20s..60s:503").fleets[0].recovery, Recovery::Never);
-        assert_eq!(figures("outage=0s..30s:503").fleets[0].recovery, Recovery::NotApplicable, "nothing was before");
+    fn that_there_is_nothing_is_an_answer() {
+        let fleet = &figures("404=100%").fleets[0];
+        assert_eq!((fleet.goodput_per_s, fleet.success_share), (10.0, Some(0.0)));
+        assert!(fleet.latency_ms.p50.to_string() != "–", "{fleet:?}");
+        assert_eq!(figures("400=100%").fleets[0].goodput_per_s, 0.0, "a refusal is none");
     }
 }

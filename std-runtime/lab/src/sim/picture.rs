@@ -1,42 +1,38 @@
 //! A run as a picture.
 
-use super::figures::Recovery;
+use super::disturbance::Disturbance;
+use super::figures::{Figures, Recovery};
 use super::report::{FleetReport, Moment, Report};
 use super::world::World;
 use crate::plot::{Axis, Band, Figure, Panel, Series, Span};
 
 /// Runs above each other, each fleet with a panel of its own: what was offered, attempted, answered and refused. For a single
 /// fleet also what went wrong, what was in flight, and breakers; for several, what was in flight where its limit moved, and
-/// breakers where they opened. 960 pixels wide, and the scales of all fleets are the same.
+/// breakers where they opened. 960 pixels wide, and the scales of all fleets are the same. Each is shaded where something
+/// befalls itself or a server that it calls.
 #[must_use = "drawing writes nothing"]
 pub fn timeline(title: &str, runs: &[(&str, &World, &Report)]) -> Figure {
     let mut figure = Figure::new("simulation", title, Axis::time("time"));
     figure.width = 960;
     let fleets: Vec<Track<'_>> = runs.iter().flat_map(|run| tracks(run, runs.len() > 1)).collect();
-    let most = fleets.iter().map(Track::most).fold(0.0, f64::max);
+    let highest = fleets.iter().map(Track::highest).fold(0.0, f64::max);
     let longest = runs.iter().map(|(_, world, _)| world.length.as_secs_f64()).fold(0.0, f64::max);
     figure.x.range = Some((0.0, longest));
     for track in &fleets {
         let mut rates = track.rates();
         if let [_, _, ..] = fleets[..] {
-            rates.y.range = Some((0.0, most * 1.05));
+            rates.y.range = Some((0.0, highest * 1.05));
             rates.height = 120;
             rates.series.extend(track.refusals());
         }
-        figure.panels.push(rates);
+        let mut panels = vec![rates];
         if fleets.len() == 1 {
-            figure.panels.extend([track.troubles(), track.flight()]);
+            panels.extend([track.troubles(), track.flight()]);
         } else if track.limit_moves() {
-            figure.panels.push(track.flight());
+            panels.push(track.flight());
         }
-        figure.panels.extend(track.breakers());
-    }
-    for disturbance in runs.iter().flat_map(|(_, world, _)| world.disturbances()) {
-        let (from, to) = (disturbance.from.as_secs_f64(), disturbance.until.as_secs_f64());
-        let band = Band { from, to, label: disturbance.label.to_owned(), tone: disturbance.tone };
-        if !figure.bands.contains(&band) {
-            figure.bands.push(band);
-        }
+        panels.extend(track.breakers());
+        figure.panels.extend(panels.into_iter().map(|panel| Panel { bands: track.bands.clone(), ..panel }));
     }
     figure.description = fleets.iter().map(Track::description).collect::<Vec<_>>().join(" ");
     figure
@@ -50,11 +46,13 @@ struct Track<'r> {
     gates: f64,
     step_s: f64,
     recovery: Recovery,
+    /// What befell it.
+    bands: Vec<Band>,
 }
 
 fn tracks<'r>(&(run, world, report): &(&str, &World, &'r Report), compares: bool) -> Vec<Track<'r>> {
     let several = report.fleets.len() > 1;
-    let figures = super::figures::Figures::of(world, report);
+    let figures = Figures::of(world, report);
     let of = |((fleet, config), figures): ((&'r FleetReport, &super::Fleet), &super::figures::FleetFigures)| Track {
         name: match (compares, several) {
             (true, true) => format!("{run}, {}", fleet.name),
@@ -66,13 +64,19 @@ fn tracks<'r>(&(run, world, report): &(&str, &World, &'r Report), compares: bool
         gates: if config.shares_gate { 1.0 } else { f64::from(config.clients) } * config.servers.len() as f64,
         step_s: report.step.as_secs_f64(),
         recovery: figures.recovery,
+        bands: world.disturbances_of_fleet(config).iter().map(band).collect(),
     };
     report.fleets.iter().zip(&world.fleets).zip(&figures.fleets).map(of).collect()
 }
 
+fn band(disturbance: &Disturbance) -> Band {
+    let &Disturbance { from, until, label, tone } = disturbance;
+    Band { from: from.as_secs_f64(), to: until.as_secs_f64(), label: label.to_owned(), tone }
+}
+
 impl Track<'_> {
     fn most(&self) -> f64 {
-        let of = |step: &Moment| step.offered.max(step.sent).max(step.succeeded);
+        let of = |step: &Moment| step.offered.max(step.sent).max(step.answered());
         f64::from(self.fleet.steps.iter().map(of).max().unwrap_or(0)) / self.step_s
     }
 
@@ -97,22 +101,28 @@ impl Track<'_> {
     fn rates(&self) -> Panel {
         let mut series = vec![
             Series::line("attempts", self.per_second(|step| step.sent)).color(1),
-            Series::line("calls that succeed", self.per_second(|step| step.succeeded)).color(0),
+            Series::line("calls answered", self.per_second(Moment::answered)).color(0),
             Series::line("calls that begin", self.per_second(|step| step.offered)).color(2).dashed(),
         ];
-        // A rate that is not limited is none, and one far above what is asked would only flatten the picture.
-        let most = self.most();
-        let limited: Vec<_> = self
-            .stood(|step| match step.rate_millis as f64 / 1_000.0 {
-                rate if rate > 0.0 && rate <= most * 1.5 => rate,
-                _ => f64::NAN,
-            })
-            .into_iter()
-            .collect();
+        let limited = self.rate_allowed();
         if limited.iter().any(|(_, rate)| rate.is_finite()) {
             series.push(Series::step("rate allowed", limited).color(4).dashed());
         }
         Panel { height: 160, ..Panel::new(Axis::from_zero(self.label("per second")), series) }
+    }
+
+    /// A rate that is not limited is none, and one far above what is asked would only flatten the picture.
+    fn rate_allowed(&self) -> Vec<(f64, f64)> {
+        let most = self.most();
+        self.stood(|step| match step.rate_millis as f64 / 1_000.0 {
+            rate if rate > 0.0 && rate <= most * 1.5 => rate,
+            _ => f64::NAN,
+        })
+    }
+
+    /// The highest that its panel of rates shows.
+    fn highest(&self) -> f64 {
+        self.rate_allowed().into_iter().map(|(_, rate)| rate).fold(self.most(), f64::max)
     }
 
     /// Where there were any.
@@ -167,18 +177,67 @@ impl Track<'_> {
     fn description(&self) -> String {
         let calls = self.fleet.calls;
         let recovery = match self.recovery {
-            Recovery::NotApplicable => String::new(),
+            Recovery::NotApplicable { .. } => String::new(),
+            Recovery::NotObservable => " It ends too early to show a recovery.".to_owned(),
             Recovery::Never => " It never recovers.".to_owned(),
-            Recovery::After(seconds) => format!(" It recovers after {seconds} s."),
+            Recovery::After { after_s } => format!(" It recovers after {after_s} s."),
         };
         format!(
-            "{} {} calls begin, {} attempts are made, {} calls succeed.{recovery}",
+            "{} {} calls begin, {} attempts are made, {} calls are answered.{recovery}",
             self.label("over time:"),
             calls.offered,
             self.fleet.attempts.sent,
-            calls.succeeded
+            calls.answered()
         )
     }
 }
 
 const TOLD_LATER: &str = "attempts told to come back later";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plot::Shape;
+    use crate::sim::{Fleet, Server};
+
+    fn world(rules: &str) -> World {
+        let (length, step) = (Duration::from_secs(60), Duration::from_secs(1));
+        let server = Server::new("server", rules).expect("good rules");
+        World { seed: 1, length, step, servers: vec![server], fleets: vec![Fleet::new("one", "server")] }
+    }
+
+    fn compared(rules: [&str; 2]) -> Figure {
+        let worlds = rules.map(world);
+        let reports = worlds.each_ref().map(|world| world.run().expect("it runs"));
+        timeline("both", &[("a", &worlds[0], &reports[0]), ("b", &worlds[1], &reports[1])])
+    }
+
+    #[test]
+    fn a_run_is_shaded_where_it_was_disturbed_and_not_where_another_was() {
+        let figure = compared(["latency=20ms\noutage=20s..30s:503", "latency=20ms"]);
+        assert_eq!(figure.bands, []);
+        for panel in &figure.panels {
+            let stretches: Vec<_> = panel.bands.iter().map(|band| (band.from, band.to)).collect();
+            let expected = if panel.y.label.starts_with("a: ") { vec![(20.0, 30.0)] } else { vec![] };
+            assert_eq!(stretches, expected, "{}", panel.y.label);
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_stays_inside_of_its_panel() {
+        // A rate that finds no limit rises by and by above what is asked.
+        let figure = compared(["latency=20ms\nrate=30/s,retry-after=none", "latency=20ms\nrate=20/s,retry-after=none"]);
+        let mut seen = 0;
+        for panel in figure.panels.iter().filter(|panel| panel.y.label.ends_with("per second")) {
+            let top = panel.y.range.map_or(0.0, |(_, top)| top);
+            for series in panel.series.iter().filter(|series| series.name == "rate allowed") {
+                let Shape::Step(points) = &series.shape else { panic!("{series:?}") };
+                seen += points.iter().filter(|(_, rate)| rate.is_finite()).count();
+                assert!(points.iter().all(|(_, rate)| rate.is_nan() || *rate <= top), "above {top}");
+            }
+        }
+        assert!(seen > 50, "{seen} steps show what is allowed");
+    }
+}

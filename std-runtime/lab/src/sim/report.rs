@@ -36,14 +36,14 @@ pub struct FleetReport {
     pub attempts: AttemptCounts,
     /// How often a breaker of its gates opened.
     pub opened: u64,
-    /// How long calls took that succeeded, from their beginning: waiting and backing off included.
+    /// How long calls took that were answered, from their beginning: waiting and backing off included.
     pub latency: Samples,
     /// How long their last attempts took, from their admission.
     pub answer_latency: Samples,
     /// One for each step of time.
     pub steps: Vec<Moment>,
-    /// Calls that succeeded, for each client.
-    pub succeeded_by_client: Vec<u64>,
+    /// Calls that were answered, for each client.
+    pub answered_by_client: Vec<u64>,
 }
 
 /// What a server saw.
@@ -118,6 +118,8 @@ pub struct Moment {
     pub sent: u32,
     /// Calls that succeeded.
     pub succeeded: u32,
+    /// Calls that were told that there is nothing.
+    pub empty: u32,
     /// Calls that ended otherwise.
     pub given_up: u32,
     /// Attempts that were asked to come back later.
@@ -166,7 +168,20 @@ pub struct Step {
     pub failed: u32,
 }
 
+impl Moment {
+    /// Calls that were answered: with what was asked for, or that there is nothing.
+    pub fn answered(&self) -> u32 {
+        self.succeeded + self.empty
+    }
+}
+
 impl CallCounts {
+    /// Calls that were answered: with what was asked for, or that there is nothing. To the core's
+    /// breakers, budgets and limits both are a success; a refusal is neither.
+    pub fn answered(&self) -> u64 {
+        self.succeeded + self.empty
+    }
+
     /// Whether every call that began has ended in one way or is in progress.
     pub fn is_balanced(&self) -> bool {
         self.offered == self.ended() + self.in_progress
@@ -237,14 +252,14 @@ impl AttemptCounts {
 }
 
 impl FleetReport {
-    /// Jain's fairness index of the clients' successes: 1 when all have the same, 1/n when one has everything; 1 where
-    /// nobody has anything.
+    /// Jain's fairness index of the clients' answers: 1 when all have the same, 1/n when one has everything; 0/0, and so
+    /// nothing, where nobody has anything.
     ///
     /// R. Jain, D. Chiu and W. Hawe, "A Quantitative Measure of Fairness and Discrimination", 1984.
-    pub fn fairness(&self) -> f64 {
-        let sum: f64 = self.succeeded_by_client.iter().map(|&count| count as f64).sum();
-        let squares: f64 = self.succeeded_by_client.iter().map(|&count| count as f64 * count as f64).sum();
-        if squares == 0.0 { 1.0 } else { sum * sum / (self.succeeded_by_client.len() as f64 * squares) }
+    pub fn fairness(&self) -> Option<f64> {
+        let sum: f64 = self.answered_by_client.iter().map(|&count| count as f64).sum();
+        let squares: f64 = self.answered_by_client.iter().map(|&count| count as f64 * count as f64).sum();
+        (squares > 0.0).then(|| sum * sum / (self.answered_by_client.len() as f64 * squares))
     }
 }
 

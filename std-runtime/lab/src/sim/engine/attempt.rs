@@ -87,7 +87,7 @@ impl Engine<'_> {
         self.trace.settled(place, outcome);
         let report = &mut self.fleets[fleet].report;
         report.attempts.count(outcome);
-        if outcome == Outcome::Success {
+        if let Outcome::Success | Outcome::Empty = outcome {
             report.answer_latency.add_ns(ns(age));
         }
         let moment = self.moment(fleet);
@@ -112,10 +112,11 @@ impl Engine<'_> {
         self.fleets[fleet].report.calls.count(ended);
         let is_answered = matches!(ended, Ended::Call(End::Succeeded | End::Empty | End::Refused(_)));
         match ended {
-            Ended::Call(End::Succeeded) => {
-                owner.succeeded += 1;
+            Ended::Call(end @ (End::Succeeded | End::Empty)) => {
+                owner.answered += 1;
                 self.fleets[fleet].report.latency.add_ns(taken_ns);
-                self.moment(fleet).succeeded += 1;
+                let moment = self.moment(fleet);
+                *if end == End::Empty { &mut moment.empty } else { &mut moment.succeeded } += 1;
             }
             Ended::Call(_) | Ended::PowerLost => self.moment(fleet).given_up += 1,
         }

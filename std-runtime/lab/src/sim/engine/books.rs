@@ -45,9 +45,9 @@ impl Engine<'_> {
 
     pub(super) fn report(self) -> Report {
         let fleets = self.fleets.into_iter().map(|crew| {
-            let succeeded_by_client = self.clients[crew.clients].iter().map(|client| client.succeeded).collect();
+            let answered_by_client = self.clients[crew.clients].iter().map(|client| client.answered).collect();
             let opened = self.stations[crew.stations].iter().map(|station| u64::from(station.watch.era)).sum();
-            FleetReport { succeeded_by_client, opened, ..crew.report }
+            FleetReport { answered_by_client, opened, ..crew.report }
         });
         let servers = self.backends.into_iter().zip(&self.world.servers).map(|(backend, server)| ServerReport {
             name: server.name.clone(),

@@ -3,7 +3,7 @@
 use tidegate_core::rate::AdaptiveRateConfig;
 
 use super::*;
-use crate::sim::figures::{Figures, Recovery};
+use crate::sim::figures::{Figures, NoBaseline, Recovery};
 use crate::sim::scenario::Scenario;
 
 /// A scenario of `examples/scenarios`, where all settings are those of the core unless it says otherwise.
@@ -99,7 +99,7 @@ fn shared(seed: u64, clients: u32, rules: &str, rate: AdaptiveRateConfig) -> (f6
     let mut fleet = Fleet { clients, gate, link, deadline: seconds(3_600), ..Fleet::new("mirrors", "server") };
     fleet.traffic = hungry(10, None);
     let report = run(&world(seed, 600, rules, fleet));
-    (report.fleets[0].fairness(), report.servers[0].requests.accepted / 600)
+    (report.fleets[0].fairness().expect("some had something"), report.servers[0].requests.accepted / 600)
 }
 
 #[test]
@@ -154,7 +154,8 @@ fn a_gate_that_is_restored_keeps_the_silence_that_it_was_asked_for() {
     assert_eq!((arrived(0), arrived(1)), (5_000, 0), "requests of the forgetful, and of those that remember");
     let figures = Figures::of(&world, &report);
     let [forgetful, remembers] = [0, 1].map(|fleet| figures.fleets[fleet].recovery);
-    let (Recovery::After(forgetful), Recovery::After(remembers)) = (forgetful, remembers) else {
+    let (Recovery::After { after_s: forgetful }, Recovery::After { after_s: remembers }) = (forgetful, remembers)
+    else {
         panic!("one of them never recovers: {forgetful:?}, {remembers:?}")
     };
     assert!(forgetful > remembers + 15.0, "{forgetful} s, {remembers} s");
@@ -168,5 +169,5 @@ fn seeking_gets_most_of_a_hidden_limit_and_not_adapting_is_refused_most() {
     let [unlimited, aimd, seeking] = [0, 1, 2].map(|fleet| figures.fleets[fleet].goodput_per_s);
     assert!(seeking > 47.5 && seeking > aimd, "{unlimited:.1}, {aimd:.1}, {seeking:.1} a second");
     assert!(share(2) < 0.04 && share(0) > 0.1, "{:.3} and {:.3} refused", share(2), share(0));
-    assert_eq!(figures.fleets[0].recovery, Recovery::NotApplicable);
+    assert_eq!(figures.fleets[0].recovery, Recovery::NotApplicable { why: NoBaseline::Undisturbed });
 }
