@@ -242,9 +242,6 @@ impl RateLimiter {
         let span_ns = self.interval_ns.saturating_mul(cells as u64);
         let span_ns = if span_ns > Instant::MAX.as_nanos() { i64::MAX } else { span_ns as i64 };
         self.next_ns = self.next_ns.saturating_sub(span_ns);
-        if self.next_ns < i64::MIN / 2 {
-            self.next_ns = i64::MIN / 2;
-        }
     }
 
     /// Admits nothing before `until`. Afterwards cells are spaced again: a pause leaves no burst behind.
@@ -441,6 +438,38 @@ mod tests {
     }
 
     #[test]
+    fn a_refund_of_more_than_time_can_hold_leaves_a_rested_limiter() {
+        let mut limiter = limiter(1, Duration::from_secs(86_400 * 366), 1);
+        let now = Instant::from_secs(10);
+        assert_eq!(limiter.try_acquire(now, 1), Pacing::Go);
+        for _ in 0..3 {
+            limiter.refund(now, u32::MAX);
+        }
+        assert_eq!(limiter.try_acquire(now, 1), Pacing::Go);
+        assert_eq!(limiter.next_at(), Instant::from_secs(10 + 86_400 * 366));
+    }
+
+    #[test]
+    fn what_was_kept_of_a_limiter_is_what_it_goes_on_with() {
+        let second = 1_000_000_000;
+        let mut resumed = RateLimiter::resumed(5 * second as i64, second, 2 * second);
+        assert_eq!(
+            (resumed.next_ns(), resumed.interval(), resumed.burst()),
+            (5_000_000_000, Duration::from_secs(1), 3)
+        );
+        resumed.restore(Instant::from_secs(10), -(second as i64));
+        assert_eq!(resumed.next_at(), Instant::from_secs(9));
+        resumed.restore(Instant::from_secs(10), -(2 * second as i64));
+        assert_eq!(resumed.next_at(), Instant::from_secs(9), "never earlier than it already was");
+        for tolerance_ns in [u32::MAX.into(), u64::MAX] {
+            let mut boundless = RateLimiter::resumed(i64::MIN / 2, 1, tolerance_ns);
+            assert_eq!(boundless.burst(), u32::MAX, "{tolerance_ns}");
+            assert_eq!(boundless.try_acquire(Instant::ORIGIN, u32::MAX), Pacing::Go);
+            assert_eq!(boundless.next_at(), Instant::ORIGIN, "{tolerance_ns}: something is left of the burst");
+        }
+    }
+
+    #[test]
     fn a_refund_never_lets_more_through_than_the_rate() {
         // One cell a second. The first is not used, but by the time it comes back the second has gone in its stead.
         let mut limiter = limiter(1, Duration::from_secs(1), 1);
@@ -547,6 +576,15 @@ mod tests {
     }
 
     #[test]
+    fn the_same_rate_again_spends_nothing() {
+        let config = RateConfig { rate: Rate::per_second(1), burst: 3 };
+        let mut limiter = RateLimiter::new(config).expect("valid");
+        let now = Instant::from_secs(5);
+        limiter.set_rate(now, config).expect("valid");
+        assert_eq!(limiter.try_acquire(now, 3), Pacing::Go);
+    }
+
+    #[test]
     fn time_running_backwards_admits_nothing_more() {
         let mut limiter = limiter(10, Duration::from_secs(1), 2);
         let now = Instant::from_secs(100);
@@ -578,5 +616,9 @@ mod tests {
         assert_eq!(error(1, Duration::ZERO, 1), RateConfigError::TooFast);
         assert_eq!(error(1, second * 86_400 * 367, 1), RateConfigError::PeriodTooLong);
         assert_eq!(error(1, second * 86_400 * 366, u32::MAX), RateConfigError::BurstTooLarge);
+        // 2^62 ns are the longest burst.
+        let (spacing, burst) = (Duration::from_nanos(1 << 31), (1 << 31) + 1);
+        assert_eq!(limiter(1, spacing, burst).burst(), burst);
+        assert_eq!(error(1, spacing, burst + 1), RateConfigError::BurstTooLarge);
     }
 }
