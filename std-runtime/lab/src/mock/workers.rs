@@ -28,6 +28,16 @@ impl Workers {
 
     /// Takes on work of this length. Gives the time until it is done, or nothing if the queue is full.
     pub(crate) fn take_on(&mut self, now: Duration, service: Duration) -> Option<Duration> {
+        self.take_on_until(now, |start| start + service)
+    }
+
+    /// Takes on work that is done at `done_at(start)`, not before its start. Gives the time until then, or nothing if the
+    /// queue is full.
+    pub(crate) fn take_on_until(
+        &mut self,
+        now: Duration,
+        done_at: impl FnOnce(Duration) -> Duration,
+    ) -> Option<Duration> {
         while self.starts.front().is_some_and(|start| *start <= now) {
             self.starts.pop_front();
         }
@@ -40,8 +50,9 @@ impl Workers {
             // Nothing that came before begins later, so the queue stays in order.
             self.starts.push_back(start);
         }
-        *earliest = Reverse(start + service);
-        Some(start + service - now)
+        let done = done_at(start);
+        *earliest = Reverse(done);
+        Some(done - now)
     }
 }
 

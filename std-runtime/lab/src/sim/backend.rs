@@ -14,6 +14,7 @@ use crate::mock::workers::Workers;
 ///
 /// A request meets the server's rules in the same order as at the mock server: outage, rate limit, pool, latency, fault.
 /// When an answer will be ready is known when its request arrives, so a request costs one event however long it waits.
+/// That a pool is slow is known in advance too, and counts for the work done in that time, whenever its request arrived.
 /// Work that was taken on is done, even when the client has given up in the meantime: that is what keeps an overloaded
 /// server overloaded. Only a server that is stopped (`refuse`) forgets it.
 #[derive(Debug)]
@@ -98,14 +99,14 @@ impl<'w> Backend<'w> {
         }
         let mut done_ns = now_ns;
         if let (Some(pool), Some(workers)) = (rules.pool, &mut self.workers) {
-            let (percent, _) = Episode::at(&self.server.slow, now);
-            let service_ns = self.work.span_ns(pool.service) * u64::from(percent) / 100;
-            match workers.take_on(now, Duration::from_nanos(service_ns)) {
-                Some(after) => done_ns += after.as_nanos() as u64,
+            let work = Duration::from_nanos(self.work.span_ns(pool.service));
+            match workers.take_on_until(now, |start| Episode::done_at(&self.server.slow, start, work)) {
+                // A queue of centuries ends after the run, as anything later would.
+                Some(after) => done_ns = done_ns.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)),
                 None => return (Fate::Shed, at_once(Reply::Bad)),
             }
         }
-        done_ns += rules.latency.map_or(0, |latency| self.work.span_ns(latency));
+        done_ns = done_ns.saturating_add(rules.latency.map_or(0, |latency| self.work.span_ns(latency)));
         if let Some(cut) = self.cut_off(now, Duration::from_nanos(done_ns)) {
             return (Fate::Down, Some(Sent { at: cut.as_nanos() as u64, reply: Reply::Bad }));
         }
@@ -204,14 +205,23 @@ mod tests {
     }
 
     #[test]
-    fn slow_work_takes_its_percentage() {
-        let mut server = Server::new("origin", "pool=2,service=100ms").expect("good rules");
-        let (from, until) = (Duration::from_millis(50), Duration::from_millis(80));
-        server.slow.push(Episode { from, until, percent: 300 });
-        let mut backend = Backend::new(&server, 7, 1);
-        let done_ms = |sent: Option<Sent>| sent.map(|sent| sent.at / 1_000_000);
-        assert_eq!(done_ms(backend.receive(0, 0)), Some(100));
-        assert_eq!(done_ms(backend.receive(60_000_000, 0)), Some(360));
+    fn work_takes_its_percentage_for_as_long_as_the_pool_is_slow() {
+        let done_ms = |percent, at_ms: &[u64]| {
+            let mut server = Server::new("origin", "pool=1,service=100ms,queue=9").expect("good rules");
+            let (from, until) = (Duration::from_millis(50), Duration::from_millis(80));
+            server.slow.push(Episode { from, until, percent });
+            let mut backend = Backend::new(&server, 7, 1);
+            let mut done = |ms: &u64| backend.receive(ms * 1_000_000, 0).map_or(0, |sent| sent.at / 1_000_000);
+            at_ms.iter().map(&mut done).collect::<Vec<_>>()
+        };
+        // Of the 30 ms that it is slow, work gets done that takes 10 ms otherwise.
+        assert_eq!(done_ms(300, &[0]), [120], "begun before, done after");
+        assert_eq!(done_ms(300, &[50]), [170], "begun with it");
+        assert_eq!(done_ms(300, &[0, 60, 70]), [120, 220, 320], "arrived while it was slow, and begun when it was not");
+        assert_eq!(done_ms(300, &[80]), [180], "begun after");
+        assert_eq!(done_ms(100_000, &[0, 60]), [129, 229], "it nearly stands still");
+        assert_eq!(done_ms(50, &[0]), [75], "and faster it may be too");
+        assert_eq!(done_ms(0, &[0, 60]), [50, 60], "or do everything in no time");
     }
 
     #[test]

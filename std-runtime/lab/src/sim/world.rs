@@ -29,7 +29,9 @@ pub struct Server {
     pub name: String,
     /// Latency, rate limit, pool of workers, outages and shares of faults. Without a pool everything is worked on at once.
     pub rules: Faults,
-    /// When its pool works slower: 300 % takes three times as long.
+    /// When its pool works slower: what is done at 300 % takes three times as long. It is the work that is slow, as on a
+    /// machine that has too much to do, and not the request: whatever is in work feels it from its beginning to its end,
+    /// and what only waits its turn then does not.
     pub slow: Vec<Episode>,
 }
 
@@ -364,6 +366,22 @@ impl Episode {
         let percent = episodes.iter().find(|it| (it.from..it.until).contains(&now)).map_or(100, |it| it.percent);
         let edges = episodes.iter().flat_map(|it| [it.from, it.until]);
         (percent, edges.filter(|edge| *edge > now).min().unwrap_or(Duration::MAX))
+    }
+
+    /// When work is done that is begun at `start` and takes so long at 100 %.
+    pub(super) fn done_at(episodes: &[Self], start: Duration, work: Duration) -> Duration {
+        let (mut at, mut left) = (start, work);
+        loop {
+            let (percent, change) = Self::at(episodes, at);
+            // A minute of work, a thousand times as long.
+            let done = at.saturating_add(left * percent / 100);
+            if done <= change {
+                return done;
+            }
+            // Not 0 %, at which it would be done. Down: what is left is rather a nanosecond more.
+            left = left.saturating_sub((change - at) * 100 / percent);
+            at = change;
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Engine<'_> {
         // Nobody waits for it any more: the work was done for nothing.
         let Some(seat) = self.calls.current(place, stamp) else { return };
         let fleet = usize::from(self.clients[seat.client as usize].fleet);
-        let at = sent.at + seat.back_ns;
+        let at = sent.at.saturating_add(seat.back_ns);
         if !seat.is_lost_on_the_way_back && !self.fleets[fleet].fleet.link.is_cut(sent.at, at) {
             self.agenda.plan(at, Event::Answer { place, stamp, reply: sent.reply });
         }

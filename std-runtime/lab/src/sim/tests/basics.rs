@@ -87,6 +87,24 @@ fn nothing_passes_a_partition_and_as_much_is_lost_as_should_be() {
 }
 
 #[test]
+fn a_slow_time_leaves_behind_the_queue_that_it_made_and_no_more() {
+    // One worker, a second for each, twice as many for 20 s, the second half of it at a tenth of the speed: 10 are done at
+    // 10 s, one more at 20 s, and the other 29 of 40 one after the other until 49 s.
+    let traffic = Traffic::Open { rate: Rate::per_second(2), even: true, surges: Vec::new() };
+    let minute = seconds(60);
+    let gate = GateConfig { attempt_timeout: minute, slow_after: minute, lease: minute * 2, ..open_gate() };
+    let fleet = Fleet { traffic, gate, call: once(), until: Some(seconds(20)), ..Fleet::new("patient", "server") };
+    let mut world = world(1, 100, "pool=1,service=1s,queue=100", fleet);
+    world.servers[0].slow.push(Episode { from: seconds(10), until: seconds(20), percent: 1_000 });
+    let report = run(&world);
+    let succeeded: Vec<u32> = report.fleets[0].steps.iter().map(|step| step.succeeded).collect();
+    assert_eq!((report.fleets[0].calls.offered, report.fleets[0].calls.succeeded), (40, 40));
+    assert_eq!(succeeded[11..21], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1], "{succeeded:?}");
+    assert_eq!(succeeded.iter().rposition(|&count| count > 0), Some(49), "{succeeded:?}");
+    assert_eq!(report.fleets[0].latency.summary().max, Some(29_500_000), "the last came at 19.5 s");
+}
+
+#[test]
 fn what_is_under_way_when_the_link_is_cut_is_lost_in_either_direction() {
     // Five seconds there and five back: sent at 2 s, at the server at 7 s, answered at 12 s.
     let came_through = |from_ms, until_ms| {
