@@ -1,5 +1,7 @@
 //! `tidegate simulate`: what settings do, before they do it to a real server.
 
+mod names;
+mod picture;
 mod table;
 
 use std::{
@@ -15,7 +17,6 @@ use tidegate_lab::sim::{
     Report, SimError, World,
     figures::Figures,
     scenario::{self, Scenario},
-    timeline,
 };
 
 use crate::{
@@ -46,7 +47,7 @@ pub(crate) struct SimulateArgs {
 
 /// One scenario that was played.
 struct Played {
-    /// The name of its file, without directory and extension.
+    /// The name of its file, without extension, and as much of the folder as tells it from others.
     name: String,
     title: String,
     world: World,
@@ -56,18 +57,18 @@ struct Played {
 
 /// Plays one scenario, or several to be compared.
 pub(crate) fn run(args: &SimulateArgs, output: &mut Output) -> Result<Exit, Fatal> {
-    let paths = args.scenario.iter().chain(&args.compare);
-    let read: Vec<_> =
-        paths.map(|path| read(path, args.seed).map(|scenario| (path, scenario))).collect::<Result<_, _>>()?;
+    let paths: Vec<&Path> = args.scenario.iter().chain(&args.compare).map(PathBuf::as_path).collect();
+    if let Some(picture) = &args.timeline {
+        picture::check(picture, &paths)?;
+    }
+    let read: Vec<_> = paths.iter().map(|path| read(path, args.seed)).collect::<Result<_, _>>()?;
     let started = Instant::now();
-    let played: Vec<Played> =
-        read.into_iter().map(|(path, scenario)| play(path, scenario)).collect::<Result<_, _>>()?;
+    let played: Vec<Played> = (paths.iter().zip(names::distinct(&paths)).zip(read))
+        .map(|((path, name), scenario)| play(path, name, scenario))
+        .collect::<Result<_, _>>()?;
     let taken = started.elapsed();
     if let Some(path) = &args.timeline {
-        let svg = draw(&played);
-        let unwritten =
-            |error| Fatal::local(format!("--timeline={}: {error}; give a file that can be written", path.display()));
-        fs::write(path, svg).map_err(unwritten)?;
+        picture::write(path, &played)?;
     }
     let text = match args.output_format {
         OutputFormat::Text => table::of(&played),
@@ -93,24 +94,13 @@ fn read(path: &Path, seed: Option<u64>) -> Result<Scenario, Fatal> {
     Ok(scenario)
 }
 
-fn play(path: &Path, Scenario { title, world }: Scenario) -> Result<Played, Fatal> {
-    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+fn play(path: &Path, name: String, Scenario { title, world }: Scenario) -> Result<Played, Fatal> {
     let report = world.run().map_err(|error| match error {
         SimError::World(error) => Fatal::usage(format!("{}: {error}", path.display())),
         SimError::Violation(_) => Fatal { exit: Exit::Defect, message: format!("{}: {error}", path.display()) },
     })?;
     let figures = Figures::of(&world, &report);
     Ok(Played { name, title, world, report, figures })
-}
-
-fn draw(played: &[Played]) -> String {
-    let title = match played {
-        [one] if one.title.is_empty() => one.name.clone(),
-        [one] => one.title.clone(),
-        several => several.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(" · "),
-    };
-    let runs: Vec<_> = played.iter().map(|one| (one.name.as_str(), &one.world, &one.report)).collect();
-    timeline(&title, &runs).to_svg()
 }
 
 fn document(played: &[Played]) -> Value {

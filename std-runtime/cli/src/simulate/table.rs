@@ -5,7 +5,7 @@ use tidegate_lab::{
         percentile::Summary,
         text::{Micros, PerSecond, Percent, grouped},
     },
-    sim::figures::{FleetFigures, NoBaseline, Recovery, ServerFigures},
+    sim::figures::{Figures, FleetFigures, NoBaseline, Recovery, ServerFigures},
 };
 
 use super::Played;
@@ -23,18 +23,7 @@ impl Row {
 }
 
 pub(super) fn of(played: &[Played]) -> String {
-    let mut lines = Vec::new();
-    for one in played {
-        lines.push(match (one.title.is_empty(), played.len() > 1) {
-            (true, _) => one.name.clone(),
-            (false, false) => one.title.clone(),
-            (false, true) => format!("{}: {}", one.name, one.title),
-        });
-    }
-    let first = played.first().map(|one| &one.figures);
-    if let Some(figures) = first {
-        lines.push(format!("{} s, seed {}, trace {}", figures.length_s, figures.seed, figures.trace));
-    }
+    let mut lines: Vec<String> = played.iter().flat_map(|one| heading(one, played.len() > 1)).collect();
     let fleets: Vec<_> = columns(played, |one| &one.figures.fleets, |fleet| &fleet.name);
     let servers: Vec<_> = columns(played, |one| &one.figures.servers, |server| &server.name);
     lines.push(String::new());
@@ -42,6 +31,18 @@ pub(super) fn of(played: &[Played]) -> String {
     lines.push(String::new());
     lines.extend(laid_out("servers", servers.iter().map(|(name, _)| name.clone()), &server_rows(&servers)));
     lines.join("\n")
+}
+
+/// What was played, and what it takes to play it again.
+fn heading(one: &Played, compared: bool) -> [String; 2] {
+    let title = match (one.title.is_empty(), compared) {
+        (true, _) => one.name.clone(),
+        (false, false) => one.title.clone(),
+        (false, true) => format!("{}: {}", one.name, one.title),
+    };
+    let Figures { length_s, seed, trace, .. } = &one.figures;
+    let indent = if compared { "  " } else { "" };
+    [title, format!("{indent}{length_s} s, seed {seed}, trace {trace}")]
 }
 
 /// What stands in the columns, each with its heading.
@@ -84,7 +85,7 @@ fn fleet_rows(fleets: &[(String, &FleetFigures)]) -> Vec<Row> {
     ];
     let of_attempts = vec![
         row("attempts", |it| grouped(it.attempts.sent)),
-        row("  for each call", |it| it.amplification.map_or_else(none, |times| format!("{times:.2}"))),
+        row("  amplification", |it| it.amplification.map_or_else(none, |times| format!("{times:.2}"))),
     ];
     let of_those_that_came_to_nothing = vec![
         row("  told to come later", |it| counted(it.attempts.throttled, it.throttled_share)),
@@ -96,9 +97,13 @@ fn fleet_rows(fleets: &[(String, &FleetFigures)]) -> Vec<Row> {
     ];
     let of_time = vec![
         row("call latency p50", |it| it.latency_ms.p50.to_string()),
+        row("  p90", |it| it.latency_ms.p90.to_string()),
+        row("  p95", |it| it.latency_ms.p95.to_string()),
         row("  p99", |it| it.latency_ms.p99.to_string()),
         row("  max", |it| longest(&it.latency_ms)),
         row("answer latency p50", |it| it.answer_latency_ms.p50.to_string()),
+        row("  p90", |it| it.answer_latency_ms.p90.to_string()),
+        row("  p95", |it| it.answer_latency_ms.p95.to_string()),
         row("  p99", |it| it.answer_latency_ms.p99.to_string()),
     ];
     [of_calls, met(of_those_that_did_not), of_attempts, met(of_those_that_came_to_nothing), of_time]
@@ -118,8 +123,8 @@ fn server_rows(servers: &[(String, &ServerFigures)]) -> Vec<Row> {
         row("  failed", |it| grouped(it.requests.faulty)),
     ];
     let most = vec![
-        row("most at once", |it| peak(it.peak_arrivals, it)),
-        row("  undisturbed again", |it| it.peak_after.map_or_else(none, |count| peak(count, it))),
+        row("peak arrivals", |it| peak(it.peak_arrivals, it)),
+        row("  after disturbance", |it| it.peak_after.map_or_else(none, |count| peak(count, it))),
     ];
     [arrivals, met(fates), met(most)].into_iter().flatten().collect()
 }

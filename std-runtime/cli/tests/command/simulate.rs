@@ -134,7 +134,69 @@ fn what_cannot_be_simulated_is_told_with_what_to_change() {
 #[test]
 fn a_picture_that_cannot_be_written_is_a_local_error() {
     let (directory, path) = file(SHORT);
-    let output = run(&["simulate", &path, "--timeline", directory.path().to_str().expect("UTF-8")]);
+    let folder = directory.path().join("folder.svg");
+    fs::create_dir(&folder).expect("a folder");
+    let output = run(&["simulate", &path, "--timeline", folder.to_str().expect("UTF-8")]);
     assert_eq!(code(&output), Some(4), "{}", stderr(&output));
     assert!(stderr(&output).contains("--timeline="), "{}", stderr(&output));
+}
+
+#[test]
+fn runs_that_are_compared_are_told_apart_and_each_says_its_length_and_seed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let paths = ["own/x.toml", "own2/x.toml"].map(|name| directory.path().join(name));
+    paths.iter().for_each(|path| fs::create_dir(path.parent().expect("a folder")).expect("a new folder"));
+    fs::write(&paths[0], format!("title = \"first\"\n{SHORT}")).expect("a file");
+    fs::write(&paths[1], format!("seed = 7\n{}", SHORT.replace("20s", "30s"))).expect("a file");
+    let [one, other] = paths.each_ref().map(|path| path.to_str().expect("UTF-8"));
+    let said = stdout(&run(&["simulate", "--compare", one, other]));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!((lines[0], lines[2]), ("own/x: first", "own2/x"), "{said}");
+    assert!(lines[1].starts_with("  20 s, seed 0, trace ") && lines[3].starts_with("  30 s, seed 7, trace "), "{said}");
+    let heading = said.lines().find(|line| line.starts_with("clients")).unwrap_or_default();
+    assert_eq!(heading.split_whitespace().collect::<Vec<_>>(), ["clients", "own/x", "own2/x"], "{said}");
+}
+
+#[test]
+fn a_picture_never_takes_the_place_of_a_scenario() {
+    let (directory, path) = file(SHORT);
+    let beside = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    let picture = beside("scenario.svg");
+    fs::copy(&path, &picture).expect("a scenario by an odd name");
+    let mut names = vec![path.clone(), beside("picture.png"), picture.clone(), beside("./scenario.svg")];
+    fs::hard_link(&picture, beside("hard.svg")).expect("a link");
+    names.push(beside("hard.svg"));
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&picture, beside("soft.svg")).expect("a link");
+        names.push(beside("soft.svg"));
+    }
+    for name in names {
+        let output = run(&["simulate", &picture, "--timeline", &name]);
+        let said = stderr(&output);
+        assert_eq!((code(&output), output.stdout.len()), (Some(2), 0), "{name}: {said}");
+        assert!(
+            said.contains(&name) && (said.contains("ends in .svg") || said.contains("give another file")),
+            "{said}"
+        );
+        assert_eq!(fs::read_to_string(&picture).expect("still there"), SHORT, "{name}");
+    }
+    let output = run(&["simulate", &path, "--timeline", &path]);
+    assert_eq!(code(&output), Some(2), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(&path).expect("still there"), SHORT);
+}
+
+#[test]
+fn a_picture_is_replaced_as_a_whole_and_only_by_a_run_that_succeeds() {
+    let (directory, path) = file(SHORT);
+    let picture = directory.path().join("made.svg");
+    let made = picture.to_str().expect("UTF-8");
+    fs::write(&picture, "of the last run").expect("a picture");
+    let (_other, wrong) = file(&SHORT.replace("tiles\"]", "tile\"]"));
+    assert_eq!(code(&run(&["simulate", &wrong, "--timeline", made])), Some(2));
+    assert_eq!(fs::read_to_string(&picture).expect("still there"), "of the last run");
+    assert_eq!(code(&run(&["simulate", &path, "--timeline", made])), Some(0));
+    assert!(fs::read_to_string(&picture).expect("a picture").starts_with("<svg "));
+    let files = fs::read_dir(directory.path()).expect("a folder").count();
+    assert_eq!(files, 2, "the scenario and its picture, and nothing is left over");
 }
