@@ -56,6 +56,11 @@ impl Agenda {
         }
         self.heap.pop().map(|entry| (entry.at, entry.event))
     }
+
+    /// What was planned and has not happened, in no order.
+    pub(super) fn left(&self) -> impl Iterator<Item = Event> {
+        self.heap.iter().map(|entry| entry.event)
+    }
 }
 
 impl Ord for Entry {

@@ -18,6 +18,8 @@ pub(super) struct Seat<'w> {
     /// Which of its client's servers it asks, by number.
     pub(super) choice: u8,
     pub(super) began_ns: u64,
+    /// Attempts that were sent.
+    pub(super) launched: u32,
     /// It must not ask again before, because a server said so.
     pub(super) hinted_ns: u64,
     /// When it wants to be looked at, and when the earliest of its timers goes off.
@@ -140,6 +142,7 @@ impl<'w> Seat<'w> {
             station: NOBODY,
             choice: 0,
             began_ns: now_ns,
+            launched: 0,
             hinted_ns: 0,
             wake_ns: u64::MAX,
             timer_ns: u64::MAX,

@@ -36,9 +36,17 @@
 //!   draws from a generator of its own. The same world gives the same [`Report`] on every machine.
 //!
 //! # What it checks
-//! Every run is a test of the core. A watch beside each gate keeps its own books and ends the run with a [`Violation`] if
-//! more is in flight than may be, if an attempt passes an open breaker, a pause, a deadline, the retry budget or a fixed
-//! rate, if one probe too many is out, if a wait ends in the past, or if a call or an attempt is lost.
+//! Every run is a test of the core. A watch beside each gate keeps its own books and ends the run with a [`Violation`] where
+//! - **too much passes**: more in flight than the configured ceiling, an attempt through an open breaker, a pause, a
+//!   deadline, a server's hint or a refused access, one probe or one attempt too many, a retry that neither answers nor the
+//!   reserve have paid for, a request before its time at a fixed rate or at an adaptive one's ceiling;
+//! - **too little passes**: a refusal for a reason that is not there, or a wait beyond its end (of an adaptive rate: beyond
+//!   the interval at its floor), or one that ends in the past;
+//! - **something is lost**: a call, an attempt or a request that neither ended nor is under way, or a snapshot that is not
+//!   taken back.
+//!
+//! Rate and reserve are compared to the nanosecond, with token buckets that hold no more than their burst. What is shown of an
+//! adaptive rate or limit has to stay within its bounds; how it moves between them is for tests of its own.
 //!
 //! # What it leaves out
 //! Bodies, connections and their setup, processors and memory: a round trip is a time, not a protocol. A server that is

@@ -113,7 +113,7 @@ impl Engine<'_> {
     }
 
     /// The power is back: gates start fresh, or as strict as they were.
-    pub(super) fn up(&mut self, fleet: u16, restart: u16) {
+    pub(super) fn up(&mut self, fleet: u16, restart: u16) -> Result<(), Breach> {
         let now = self.now();
         self.fleets[usize::from(fleet)].stations.clone().for_each(|station| self.touch(station));
         let crew = &mut self.fleets[usize::from(fleet)];
@@ -121,14 +121,18 @@ impl Engine<'_> {
         let restart = crew.fleet.restarts[usize::from(restart)];
         let downtime = Downtime::AtLeast(restart.down);
         for (id, station) in crew.stations.clone().zip(&mut self.stations[crew.stations.clone()]) {
+            self.asked = id;
             if let Some(gate) = fresh_gate(crew.fleet, id) {
                 station.gate = gate;
             }
             let kept = station.kept.take().filter(|_| restart.restores);
-            let is_restored = kept.is_some_and(|kept| station.gate.restore(now, &kept, downtime).is_ok());
-            station.watch.restarted(now, is_restored);
+            if let Some(kept) = &kept {
+                station.gate.restore(now, kept, downtime).map_err(Breach::NotRestored)?;
+            }
+            station.watch.restarted(now, &station.gate, &crew.terms, kept.is_some())?;
         }
         self.set_going(usize::from(fleet));
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! An attempt: out, there and back, and what its end means to the call.
 
-use tidegate_core::{Call, End, Instant, Next, Outcome, Ticket};
+use tidegate_core::{End, Next, Outcome, Ticket};
 
 use super::{Engine, ns};
 use crate::sim::agenda::Event;
@@ -10,12 +10,13 @@ use crate::sim::watch::Breach;
 impl Engine<'_> {
     /// Sends the request of an attempt that was admitted.
     pub(super) fn launch(&mut self, place: u32, ticket: Ticket, is_retry: bool) -> Result<(), Breach> {
-        let now = self.now();
         let seat = self.calls.seat(place);
         let client = &mut self.clients[seat.client as usize];
         let fleet = usize::from(client.fleet);
         let link = self.fleets[fleet].fleet.link;
-        check_call(now, seat.hinted_ns, &seat.call, self.fleets[fleet].fleet.call.attempts)?;
+        seat.launched += 1;
+        let deadline_ns = seat.began_ns.saturating_add(ns(self.fleets[fleet].fleet.deadline));
+        check_call(self.now_ns, seat.hinted_ns, deadline_ns, seat.launched, self.fleets[fleet].fleet.call.attempts)?;
 
         let station = &self.stations[seat.station as usize];
         let round_trip_ns = client.link.span_ns(link.round_trip);
@@ -31,7 +32,11 @@ impl Engine<'_> {
         seat.is_lost_on_the_way_back = is_lost_on_the_way_back;
         seat.wake_ns = seat.call.attempt_deadline(&station.gate, started).as_nanos();
         let (stamp, server) = (seat.stamp, station.server);
-        if !is_lost_on_the_way_there {
+        let road = &mut self.roads[usize::from(server)];
+        road.sent += 1;
+        if is_lost_on_the_way_there {
+            road.lost += 1;
+        } else {
             self.agenda.plan(there_at, Event::Request { server, place, stamp });
         }
         self.set_timer(place);
@@ -83,7 +88,8 @@ impl Engine<'_> {
             seat.choice = (seat.choice + 1) % self.fleets[fleet].fleet.servers.len() as u8;
             self.set_timer(place);
         }
-        self.stations[index].watch_settled(now, was_probe, era, outcome)?;
+        let station = &mut self.stations[index];
+        station.watch.settled(now, &station.gate, &self.fleets[fleet].terms, was_probe, era, outcome)?;
         self.trace.settled(place, outcome);
         let report = &mut self.fleets[fleet].report;
         report.attempts.count(outcome);
@@ -126,17 +132,29 @@ impl Engine<'_> {
     }
 }
 
-/// What a call promises about itself.
-fn check_call(now: Instant, hinted_ns: u64, call: &Call<'_>, attempts: u8) -> Result<(), Breach> {
-    let now_ns = now.as_nanos();
+/// What a call promises about itself, by what was asked of it and not by what it says.
+fn check_call(now_ns: u64, hinted_ns: u64, deadline_ns: u64, attempt: u32, attempts: u8) -> Result<(), Breach> {
     if now_ns < hinted_ns {
         return Err(Breach::BeforeHint { early_ns: hinted_ns - now_ns });
     }
-    if now >= call.deadline() {
-        return Err(Breach::PastDeadline { late_ns: now_ns - call.deadline().as_nanos() });
+    if now_ns >= deadline_ns {
+        return Err(Breach::PastDeadline { late_ns: now_ns - deadline_ns });
     }
-    if call.attempts() > attempts {
-        return Err(Breach::TooManyAttempts { attempt: call.attempts(), attempts });
+    if attempt > u32::from(attempts) {
+        return Err(Breach::TooManyAttempts { attempt, attempts });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_held_to_its_hint_its_deadline_and_its_attempts() {
+        assert_eq!(check_call(50, 50, 51, 3, 3), Ok(()));
+        assert_eq!(check_call(49, 50, 51, 3, 3), Err(Breach::BeforeHint { early_ns: 1 }));
+        assert_eq!(check_call(51, 50, 51, 3, 3), Err(Breach::PastDeadline { late_ns: 0 }));
+        assert_eq!(check_call(50, 50, 51, 4, 3), Err(Breach::TooManyAttempts { attempt: 4, attempts: 3 }));
+    }
 }

@@ -2,9 +2,18 @@
 
 use super::station::Standing;
 use super::{Engine, ns};
+use crate::sim::agenda::Event;
 use crate::sim::calls::Phase;
 use crate::sim::report::{FleetReport, Moment, Report, ServerReport};
 use crate::sim::watch::Breach;
+
+/// The way to a server: what went off, and what never arrived.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::sim) struct Road {
+    pub(in crate::sim) sent: u64,
+    pub(in crate::sim) lost: u64,
+}
+
 impl Engine<'_> {
     /// Looks how things stand at the end of a step.
     pub(super) fn close_step(&mut self) {
@@ -37,10 +46,19 @@ impl Engine<'_> {
             balance(calls.offered, calls.ended(), calls.in_progress)?;
             balance(attempts.sent, attempts.settled(), attempts.in_flight)?;
         }
-        for backend in &self.backends {
-            balance(backend.requests.arrived, backend.requests.met(), 0)?;
+        let mut under_way = vec![0; self.roads.len()];
+        for event in self.agenda.left() {
+            if let Event::Request { server, .. } = event {
+                under_way[usize::from(server)] += 1;
+            }
         }
-        Ok(())
+        for ((backend, road), under_way) in self.backends.iter().zip(&self.roads).zip(under_way) {
+            let arrived = backend.requests.arrived;
+            balance(road.sent, road.lost + arrived, under_way)?;
+            balance(arrived, backend.requests.met(), 0)?;
+        }
+        let attempts = self.fleets.iter().map(|crew| crew.report.attempts.sent).sum();
+        balance(attempts, self.roads.iter().map(|road| road.sent).sum(), 0)
     }
 
     pub(super) fn report(self) -> Report {

@@ -10,7 +10,7 @@ use crate::sim::calls::Line;
 use crate::sim::dice::Dice;
 use crate::sim::report::{FleetReport, Moment};
 use crate::sim::samples::Samples;
-use crate::sim::watch::Watch;
+use crate::sim::watch::{Terms, Watch};
 use crate::sim::world::Fleet;
 pub(in crate::sim) struct Client {
     pub(in crate::sim) fleet: u16,
@@ -29,6 +29,8 @@ pub(in crate::sim) struct Client {
 /// A fleet and what came of it so far.
 pub(in crate::sim) struct Crew<'w> {
     pub(in crate::sim) fleet: &'w Fleet,
+    /// What its gates promise.
+    pub(in crate::sim) terms: Terms,
     pub(in crate::sim) report: FleetReport,
     pub(in crate::sim) clients: Range<usize>,
     pub(in crate::sim) stations: Range<usize>,
@@ -40,13 +42,14 @@ impl<'w> Engine<'w> {
     /// Sets up a fleet: its gates, closed and rested, and its clients.
     pub(super) fn add(&mut self, fleet: &'w Fleet, index: u16, steps: usize) {
         let (first_station, first_client) = (self.stations.len(), self.clients.len());
+        let terms = Terms::of(&fleet.gate);
         let gates = if fleet.shares_gate { 1 } else { fleet.clients };
         let servers: Vec<u16> = fleet.servers.iter().filter_map(|server| self.world.index_of(server)).collect();
         for _ in 0..gates {
             for &server in &servers {
                 let id = self.stations.len();
                 let Some(gate) = fresh_gate(fleet, id) else { continue };
-                let watch = Watch::new(Instant::ORIGIN);
+                let watch = Watch::new(Instant::ORIGIN, &terms);
                 self.stations.push(Station {
                     fleet: index,
                     server,
@@ -77,6 +80,7 @@ impl<'w> Engine<'w> {
         }
         self.fleets.push(Crew {
             fleet,
+            terms,
             report: FleetReport {
                 name: fleet.name.clone(),
                 calls: Default::default(),

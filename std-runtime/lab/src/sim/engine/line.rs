@@ -59,14 +59,22 @@ impl Engine<'_> {
         let now = self.now();
         self.asked = station;
         self.touch(station);
-        let Station { gate, watch, .. } = &mut self.stations[station];
-        let seen = gate.peek(now, attempt);
-        watch.look(gate)?;
-        Ok(match seen {
-            Some(Admission::Wait { why, .. }) => is_down(why),
-            Some(Admission::Never { .. }) => true,
-            Some(Admission::Full { .. } | Admission::Go(_)) | None => false,
-        })
+        let Station { gate, watch, fleet, .. } = &mut self.stations[station];
+        let terms = &self.fleets[usize::from(*fleet)].terms;
+        match gate.peek(now, attempt) {
+            Some(Admission::Wait { until, why } | Admission::Full { until, why }) => {
+                watch.refused(now, gate, terms, why, Some(until))?;
+                Ok(is_down(why))
+            }
+            Some(Admission::Never { why }) => {
+                watch.ended(now, gate, terms, End::Barred(why))?;
+                Ok(true)
+            }
+            Some(Admission::Go(_)) | None => {
+                watch.look(gate, terms)?;
+                Ok(false)
+            }
+        }
     }
 
     /// Lets whoever stands at `place` ask; should the head leave, those behind it ask too.
@@ -95,30 +103,32 @@ impl Engine<'_> {
         self.touch(index);
         let seat = self.calls.seat(place);
         let station = &mut self.stations[index];
+        let terms = &self.fleets[usize::from(station.fleet)].terms;
         let before = Watch::before(&station.gate);
         let is_retry = seat.call.attempts() > 0;
-        let step = if station.line.is_head(place) {
+        let is_head = station.line.is_head(place);
+        let step = if is_head {
             seat.call.poll(now, &mut station.gate)
         } else {
             seat.call.poll_behind(now, &mut station.gate)
         };
         match step {
             CallStep::Attempt(ticket) => {
-                let config = &self.fleets[usize::from(station.fleet)].fleet.gate;
-                station.watch.admitted(now, &station.gate, config, before, &ticket, is_retry)?;
+                station.watch.admitted(now, &station.gate, terms, before, &ticket, is_retry)?;
                 self.calls.leave(&mut station.line, place);
                 self.launch(place, ticket, is_retry)?;
                 Ok(true)
             }
             CallStep::Wait { until, why } | CallStep::Full { until, why } => {
-                station.watch.look(&station.gate)?;
+                // Those behind it are told when to give up.
+                station.watch.refused(now, &station.gate, terms, why, is_head.then_some(until))?;
                 if until <= now {
                     return Err(Breach::WaitInThePast { behind_ns: now.as_nanos() - until.as_nanos() });
                 }
                 self.wait(place, until, why)
             }
             CallStep::Done(end) => {
-                station.watch.look(&station.gate)?;
+                station.watch.ended(now, &station.gate, terms, end)?;
                 self.calls.leave(&mut station.line, place);
                 self.end(place, Ended::Call(end));
                 Ok(true)

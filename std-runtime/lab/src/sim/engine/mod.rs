@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tidegate_core::{CallPolicy, Instant};
 
+use self::books::Road;
 use self::fleet::{Client, Crew};
 use self::station::Station;
 use super::agenda::{Agenda, Event};
@@ -51,12 +52,14 @@ pub(super) struct Engine<'w> {
     step: usize,
     step_end_ns: u64,
     backends: Vec<Backend<'w>>,
+    /// The way to each server.
+    pub(super) roads: Vec<Road>,
     pub(super) stations: Vec<Station>,
     pub(super) clients: Vec<Client>,
     pub(super) fleets: Vec<Crew<'w>>,
     pub(super) calls: Calls<'w>,
     /// The gate that was asked last, for the report of a breach.
-    asked: usize,
+    pub(super) asked: usize,
     /// Gates that something happened to since the last step ended.
     touched: Vec<u32>,
 }
@@ -74,6 +77,7 @@ impl<'w> Engine<'w> {
             step: 0,
             step_end_ns: ns(world.step),
             backends: world.servers.iter().map(|server| Backend::new(server, world.seed, steps)).collect(),
+            roads: vec![Road::default(); world.servers.len()],
             stations: Vec::new(),
             clients: Vec::new(),
             fleets: Vec::new(),
@@ -125,10 +129,7 @@ impl<'w> Engine<'w> {
                 self.down(fleet, restart);
                 Ok(())
             }
-            Event::Up { fleet, restart } => {
-                self.up(fleet, restart);
-                Ok(())
-            }
+            Event::Up { fleet, restart } => self.up(fleet, restart),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use tidegate_core::breaker::BreakerState;
 use tidegate_core::gate::Snapshot;
-use tidegate_core::{Gate, GateConfig, Instant, Outcome};
+use tidegate_core::{Gate, GateConfig};
 
 use crate::sim::calls::Line;
-use crate::sim::watch::{Breach, Watch};
+use crate::sim::watch::Watch;
 use crate::sim::world::Fleet;
 /// How gates stand, one or all of a fleet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,16 +53,6 @@ impl Station {
             limit: u32::from(self.gate.learnt_limit()),
             rate_millis: 1_000_000_000_000_u64.checked_div(interval_ns).unwrap_or(0),
         }
-    }
-
-    pub(super) fn watch_settled(
-        &mut self,
-        now: Instant,
-        was_probe: bool,
-        era: u32,
-        outcome: Outcome,
-    ) -> Result<(), Breach> {
-        self.watch.settled(now, &self.gate, was_probe, era, outcome)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The simulator, and the core inside it.
 
 mod basics;
+mod books;
 mod interplay;
 mod limit;
 mod occ;
