@@ -10,6 +10,7 @@ mod leases;
 mod outcomes;
 mod pauses;
 mod quota;
+mod settings;
 mod snapshots;
 
 use core::time::Duration;

@@ -231,3 +231,17 @@ fn a_pace_ends_with_its_reset() {
     let refused = gate.poll(secs(99), Try::First);
     assert!(matches!(refused, Admission::Wait { until, .. } if until == secs(100)), "{refused:?}");
 }
+
+#[test]
+fn from_the_reset_on_the_rate_explains_itself_without_the_pace() {
+    let rate = RateControl::Fixed(RateConfig { rate: Rate::per_second(1), burst: 1 });
+    let mut gate = gate(GateConfig { rate, ..PLAIN });
+    gate.observe_quota(START, Quota { remaining: 2, limit: None, resets_in: Duration::from_secs(10) });
+    let _last = go(&mut gate, millis(9_900), Try::First);
+    let interval = |gate: &mut Gate, now| match gate.poll(now, Try::First) {
+        Admission::Wait { why: Why::Rate { interval_us, .. }, .. } => interval_us,
+        answer => panic!("{answer:?}"),
+    };
+    assert!(interval(&mut gate, millis(9_950)).abs_diff(5_000_000) <= 5_000);
+    assert!(interval(&mut gate, secs(10)).abs_diff(1_000_000) <= 1_000);
+}

@@ -96,6 +96,7 @@ fn a_restart_keeps_what_was_learnt_about_limits_and_what_was_spent() {
     );
     let mut restarted = restarted(&mut gate, now, ADAPTIVE, Downtime::Unknown);
     assert_eq!((restarted.interval(), restarted.limit()), (gate.interval(), gate.limit()));
+    assert_eq!((restarted.learnt_limit(), gate.learnt_limit()), (2, 2));
     let refused = restarted.poll(after_boot(5), Try::Again);
     let spent = Admission::Wait { until: after_boot(90), why: Why::Budget { saved: 0, cost: 2 } };
     assert_eq!(refused, spent, "the reserve was spent 10 s before and comes back in 100 s");
