@@ -28,10 +28,11 @@
 //! 6. [`Next::Retry`]: sleep until `at`, then go on at 2. [`Next::Done`] and [`Step::Done`]: it is over, and [`End`] says how.
 //!
 //! With several calls per gate, let them stand in one queue in the order of their arrival, poll only the head with
-//! [`Call::poll`] and the others with [`Call::poll_behind`], which only looks; a retry backs off outside the queue and enters at
-//! its tail, and one that finds the budget empty at the head ([`Why::Budget`]) steps aside likewise until `until`, so that first
-//! attempts, which earn what it lacks, do not wait behind it. That is fair, wakes one waiter per place, and needs one timer for
-//! the gate beside each call's own deadline.
+//! [`Call::poll`] and the others with [`Call::poll_behind`], which only looks: when its own time is over, and when what the head
+//! waits for begins or ceases to cost patience. A retry backs off outside the queue and enters at its tail. One that finds the
+//! budget empty at the head ([`Why::Budget`]) steps aside, so that first attempts, which earn what it lacks, do not wait behind
+//! it; the first of those that did is polled again before the head. That is fair, wakes one waiter per place, and needs one
+//! timer each for the head and the first of those aside beside each call's own deadline.
 //!
 //! Nobody has to write that queue. [`drive::Driver`] is the whole loop for everything async: a runtime supplies a clock and a
 //! lock. Where nothing is async, each call has a [`drive::Turn`], which is polled in place of the call and keeps to the queue.

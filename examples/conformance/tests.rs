@@ -71,7 +71,7 @@ fn a_changed_decision_is_told_by_the_first_record_that_differs() {
         let (index, said) = (difference.index, error.to_string());
         assert!(said.starts_with(&format!("record {index} differs: at ")), "{name}: {said}");
         assert!(
-            said.contains(": go with Probe ticket of ") && said.contains("; replayed: go with First ticket of "),
+            said.contains(": go with ProbeRetry ticket of ") && said.contains("; replayed: go with Retry ticket of "),
             "{said}"
         );
         let mut gate = Gate::new(config).expect("valid settings");

@@ -9,8 +9,8 @@
 //!
 //! - It never starts what cannot start before its deadline: it ends at once and says when it would have been worth it.
 //! - A server's hint is a floor: jitter only adds to it.
-//! - Patience is spent on an open breaker, a pause or an empty budget, never on the rate or on places in flight, and starts
-//!   anew with each attempt.
+//! - Patience is spent on an open breaker, a pause or an empty budget, never on the rate, on places in flight or on those
+//!   before it in a queue, and starts anew with each attempt.
 
 mod policy;
 
@@ -213,11 +213,12 @@ impl<'p> Call<'p> {
     }
 
     /// Behind the head: looks whether it is still worth waiting, and takes nothing. `until` is the latest instant at which to
-    /// look again.
+    /// look again; look earlier when what is in the way begins or ceases to cost patience. The retry budget is not looked at:
+    /// whoever is before this one may earn or spend what is there.
     pub fn poll_behind<G: Gatekeeper>(&mut self, now: Instant, gate: &mut G) -> Step {
         match self.before_asking(now) {
             Some(step) => step,
-            None => match gate.peek(now, self.which()) {
+            None => match gate.peek(now, Try::First) {
                 // It could go, were it its turn: its own deadline is all it has to watch.
                 None => {
                     self.spend(now);
@@ -225,13 +226,32 @@ impl<'p> Call<'p> {
                 }
                 Some(refused) => match self.refused(now, refused) {
                     // Whoever is at the head sees to the gate; this one watches its own time.
-                    Step::Wait { until: _, why } if !spends_patience(why) => Step::Full { until: self.deadline, why },
+                    Step::Wait { until: _, why } if !why.costs_patience() => Step::Full { until: self.deadline, why },
                     Step::Wait { until: _, why } => Step::Wait { until: self.give_up_at(), why },
                     Step::Full { until: _, why } => Step::Full { until: self.deadline, why },
                     step @ (Step::Attempt(_) | Step::Done(_)) => step,
                 },
             },
         }
+    }
+
+    /// Aside for want of a retry budget, and behind others that are: what the budget gets is theirs. So it waits for the budget
+    /// as long as it stands here, whatever is in the way of those before it, and watches its own time.
+    pub(crate) fn poll_aside<G: Gatekeeper>(&mut self, now: Instant, gate: &mut G) -> Step {
+        if let Some(step) = self.before_asking(now) {
+            return step;
+        }
+        let (resume_at, why) = match gate.peek(now, Try::Again) {
+            Some(Admission::Never { why }) => return self.done(End::Barred(why)),
+            Some(Admission::Wait { until, why }) if why.costs_patience() => (until, why),
+            Some(Admission::Go(_) | Admission::Wait { .. } | Admission::Full { .. }) | None => {
+                (Instant::MAX, Why::Queued)
+            }
+        };
+        self.waiting_since.get_or_insert(now);
+        self.waiting_until = Instant::MAX;
+        let until = self.give_up_at();
+        if now >= until { self.done(End::OutOfPatience { why, resume_at }) } else { Step::Wait { until, why } }
     }
 
     /// Says what came of an attempt, to the gate and to this call.
@@ -303,11 +323,6 @@ impl<'p> Call<'p> {
         started.saturating_add(gate.attempt_timeout()).min(self.deadline)
     }
 
-    /// Until when it backs off, where it does: it has no business in the queue before.
-    pub(crate) fn backs_off_until(&self, now: Instant) -> Option<Instant> {
-        (self.ended.is_none() && now < self.ready_at).then_some(self.ready_at)
-    }
-
     fn which(&self) -> Try {
         if self.attempts == 0 { Try::First } else { Try::Again }
     }
@@ -341,13 +356,13 @@ impl<'p> Call<'p> {
             }
             Admission::Never { why } => self.done(End::Barred(why)),
             Admission::Wait { until, why } => {
-                if spends_patience(why) {
+                if why.costs_patience() {
                     self.waiting_since.get_or_insert(now);
                     self.waiting_until = until;
                 } else {
                     self.spend(now);
                 }
-                let give_up_at = if spends_patience(why) { self.give_up_at() } else { self.deadline };
+                let give_up_at = if why.costs_patience() { self.give_up_at() } else { self.deadline };
                 let hopeless = now >= give_up_at || (is_certain(why) && until >= give_up_at);
                 if !hopeless {
                     Step::Wait { until: until.min(give_up_at), why }
@@ -404,14 +419,6 @@ impl<'p> Call<'p> {
 
     pub(crate) fn done(&mut self, end: End) -> Step {
         Step::Done(*self.ended.get_or_insert(end))
-    }
-}
-
-/// Whether waiting for this is a matter of patience.
-const fn spends_patience(why: Why) -> bool {
-    match why {
-        Why::Open { .. } | Why::ForcedOpen | Why::Probing { .. } | Why::Paused { .. } | Why::Budget { .. } => true,
-        Why::Rate { .. } | Why::InFlight { .. } | Why::Ramp { .. } | Why::Backoff { .. } | Why::Queued => false,
     }
 }
 

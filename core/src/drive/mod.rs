@@ -12,13 +12,15 @@
 //! Three rules make it right, each broken by the obvious alternative:
 //! 1. The gate is asked and the waker registered under one hold of the lock; otherwise a settle in between is missed.
 //! 2. Every settle wakes the head of the queue, and whoever leaves the head wakes the next; otherwise the queue stalls. Only
-//!    the head asks the gate: calls are served in the order of their arrival, and no herd wakes up for one place.
+//!    the head asks the gate: calls are served in the order of their arrival, and no herd wakes up for one place. Those behind
+//!    it are woken, one by the other, only when a wait begins or ceases to cost patience: each counts its own.
 //! 3. Wakers are taken out of the lock before they are woken or dropped: the last waker may own a task whose permit locks
 //!    again when it is dropped.
 //!
-//! A call backs off outside the queue and then enters at the tail; at the head it would block everybody. So does a retry
-//! that finds the budget empty when it gets to the head: nothing else is in the way, and first attempts, which earn what
-//! it lacks, must not wait behind it.
+//! A call backs off outside the queue and then enters at the tail; at the head it would block everybody. A retry that finds the
+//! budget empty when it gets to the head steps aside: first attempts, which earn what it lacks, must not wait behind it. It
+//! keeps its place, behind those that stepped aside before; the first of them asks the gate before the head does, and is the
+//! one that a settle wakes, so that a retry that was earned goes at once and wakes nobody else.
 
 mod permit;
 mod queue;
@@ -39,14 +41,13 @@ use core::{
 use crate::{
     call::{Call, End, Next, Step},
     entropy::Entropy,
-    gate::{Gate, Gatekeeper, Why},
+    gate::{Admission, Gate, Gatekeeper, Try, Why},
     outcome::Outcome,
     ticket::Ticket,
     time::Instant,
 };
-use queue::{Place, Queue};
+use queue::{Place, Queue, Stand};
 use race::{first, until_polled_again};
-use seat::Seat;
 
 /// Knows the time and sleeps.
 pub trait Clock {
@@ -119,21 +120,44 @@ impl<G: Gatekeeper, const N: usize> Turnstile<G, N> {
     #[must_use = "the waker is woken outside the lock, or whoever it belongs to waits for its timer"]
     pub fn control<R>(&mut self, change: impl FnOnce(&mut G) -> R) -> (R, Option<Waker>) {
         let result = change(&mut self.gate);
-        (result, self.queue.wake_head())
+        (result, self.queue.wake_first())
     }
 
-    /// Polls a call for whoever stands at `place`.
-    fn ask(&mut self, now: Instant, place: Place, call: &mut Call<'_>) -> Asked {
-        let is_head = self.queue.is_head(place);
-        let step = if is_head { call.poll(now, &mut self.gate) } else { call.poll_behind(now, &mut self.gate) };
-        match step {
-            Step::Attempt(ticket) => Asked::Go(ticket),
-            Step::Done(end) => Asked::Ended(end),
-            Step::Wait { until, why: why @ Why::Backoff { .. } } => Asked::StepAside { until, why },
-            Step::Wait { until, why: why @ Why::Budget { .. } } if is_head => Asked::StepAside { until, why },
-            Step::Wait { until, why } => Asked::Wait { until, why },
-            Step::Full { until, why } => Asked::Full { until, why },
+    /// Polls a call for whoever stands at `place`, and says whom to wake outside the lock.
+    fn ask(&mut self, now: Instant, place: Place, call: &mut Call<'_>) -> (Step, Option<Waker>) {
+        let stand = self.queue.stand(place);
+        let step = match stand {
+            Stand::Aside => call.poll_aside(now, &mut self.gate),
+            Stand::Behind => call.poll_behind(now, &mut self.gate),
+            Stand::Head if self.one_aside_is_first(now) => call.poll_behind(now, &mut self.gate),
+            Stand::Head | Stand::FirstAside => call.poll(now, &mut self.gate),
+        };
+        let why = match &step {
+            Step::Wait { why, until: _ } | Step::Full { why, until: _ } => *why,
+            Step::Attempt(_) | Step::Done(_) => return (step, None),
+        };
+        match (stand, why) {
+            // It leaves, and whoever leaves wakes the next.
+            (_, Why::Backoff { .. }) => (step, None),
+            (Stand::Head, Why::Budget { .. }) => {
+                let new_head = self.queue.step_aside(place);
+                let is_first = self.queue.stand(place) == Stand::FirstAside;
+                (if is_first { step } else { call.poll_aside(now, &mut self.gate) }, new_head)
+            }
+            (Stand::Head | Stand::Behind, why) => (step, self.queue.pass_on(place, why.costs_patience())),
+            (Stand::FirstAside, Why::Budget { .. }) => (step, self.queue.wake_head_after_aside()),
+            (Stand::FirstAside, why) => {
+                let head = self.queue.wake_head_after_aside();
+                (step, head.or(self.queue.pass_on(place, why.costs_patience())))
+            }
+            (Stand::Aside, _) => (step, None),
         }
+    }
+
+    /// Whether the budget has a retry for the first of those aside: then it is its turn, not that of the head.
+    fn one_aside_is_first(&mut self, now: Instant) -> bool {
+        let is_empty = |refused| matches!(refused, Some(Admission::Wait { why: Why::Budget { .. }, until: _ }));
+        self.queue.has_aside() && !is_empty(self.gate.peek(now, Try::Again))
     }
 
     /// Settles an attempt, and says whom to wake outside the lock.
@@ -146,29 +170,16 @@ impl<G: Gatekeeper, const N: usize> Turnstile<G, N> {
         entropy: Entropy,
     ) -> (Next, Option<Waker>) {
         let next = call.settle(now, &mut self.gate, ticket, outcome, entropy);
-        (next, self.queue.wake_head())
+        (next, self.queue.wake_first())
     }
 }
 
-/// What follows for whoever stands in the queue: a [`Step`], and whether to keep the place.
-enum Asked {
-    Go(Ticket),
-    Ended(End),
-    /// Keep the place and ask again when woken, at `until` at the latest.
-    Wait {
-        until: Instant,
-        why: Why,
-    },
-    /// The same, where as many as may be are in flight.
-    Full {
-        until: Instant,
-        why: Why,
-    },
-    /// What is in the way is this call's own affair: leave the place to others until then.
-    StepAside {
-        until: Instant,
-        why: Why,
-    },
+/// Whether whoever hears this has nothing to do in the queue any more: it has its ticket, or an end, or backs off.
+const fn gives_up_its_place(step: &Step) -> bool {
+    match step {
+        Step::Attempt(_) | Step::Done(_) | Step::Wait { why: Why::Backoff { .. }, until: _ } => true,
+        Step::Wait { .. } | Step::Full { .. } => false,
+    }
 }
 
 /// Runs calls through the gate inside a lock, on a clock. Two references: copy it freely.
@@ -258,28 +269,18 @@ where
     /// # Errors
     /// How the call ended instead.
     pub async fn admit(&self, call: &mut Call<'_>) -> Result<Permit<'d, C, L>, End> {
-        if let Some(until) = call.backs_off_until(self.clock.now()) {
-            self.clock.sleep_until(until).await;
-        }
+        let mut turn = Turn::new(self.shared);
         loop {
-            let Some(seat) = Seat::take(self.shared) else {
-                call.end(End::QueueFull);
-                return Err(End::QueueFull);
-            };
-            let until = loop {
-                let ask = poll_fn(|context| Poll::Ready(seat.ask(|| self.clock.now(), call, context.waker())));
-                match ask.await {
-                    Asked::Go(ticket) => return Ok(Permit::new(*self, ticket)),
-                    Asked::Ended(end) => return Err(end),
-                    Asked::StepAside { until, why: _ } => break until,
-                    Asked::Wait { until, why: _ } | Asked::Full { until, why: _ } => {
-                        let (woken, sleep) = (pin!(until_polled_again()), pin!(self.clock.sleep_until(until)));
-                        first(woken, sleep).await;
-                    }
+            let ask = poll_fn(|context| Poll::Ready(turn.poll_at(|| self.clock.now(), call, context.waker())));
+            match ask.await {
+                Step::Attempt(ticket) => return Ok(Permit::new(*self, ticket)),
+                Step::Done(end) => return Err(end),
+                Step::Wait { until, why: Why::Backoff { .. } } => self.clock.sleep_until(until).await,
+                Step::Wait { until, why: _ } | Step::Full { until, why: _ } => {
+                    let (woken, sleep) = (pin!(until_polled_again()), pin!(self.clock.sleep_until(until)));
+                    first(woken, sleep).await;
                 }
-            };
-            drop(seat);
-            self.clock.sleep_until(until).await;
+            }
         }
     }
 

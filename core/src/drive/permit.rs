@@ -45,7 +45,7 @@ mod sealed {
 impl<G: Gatekeeper, const N: usize> Returns for Turnstile<G, N> {
     fn cancel(&mut self, now: Instant, ticket: Ticket) -> Option<core::task::Waker> {
         self.gate.cancel(now, ticket);
-        self.queue.wake_head()
+        self.queue.wake_first()
     }
 
     fn leave(&mut self, place: Place) -> Left {

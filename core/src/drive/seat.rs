@@ -2,8 +2,12 @@
 
 use core::task::Waker;
 
-use super::{Asked, Lock, Returns, Turnstile, queue::Place, wake};
-use crate::{call::Call, gate::Gatekeeper, time::Instant};
+use super::{Lock, Returns, Turnstile, queue::Place, wake};
+use crate::{
+    call::{Call, Step},
+    gate::Gatekeeper,
+    time::Instant,
+};
 
 #[derive(Debug)]
 pub(super) struct Seat<'d, L>
@@ -26,13 +30,14 @@ where
     }
 
     /// Asks, under the same hold of the lock that registers `waker`, for `call`.
-    pub(super) fn ask(&self, now: impl FnOnce() -> Instant, call: &mut Call<'_>, waker: &Waker) -> Asked {
-        let (asked, outdated) = self.shared.with(|turnstile| {
+    pub(super) fn ask(&self, now: impl FnOnce() -> Instant, call: &mut Call<'_>, waker: &Waker) -> Step {
+        let (outdated, (step, next)) = self.shared.with(|turnstile| {
             let outdated = turnstile.queue.register(self.place, waker);
-            (turnstile.ask(now(), self.place, call), outdated)
+            (outdated, turnstile.ask(now(), self.place, call))
         });
         drop(outdated);
-        asked
+        wake(next);
+        step
     }
 }
 

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod agreement;
 mod attempts;
 mod lines;
 mod settings;
@@ -19,7 +20,7 @@ use crate::{
     breaker::{AfterClosing, BreakerConfig, BreakerMode},
     budget::RetryBudgetConfig,
     call::{CallConfig, CallPolicy},
-    gate::{GateConfig, RateControl, Why},
+    gate::{Admission, Control, GateConfig, RateControl, Try, Why},
     limit::LimitConfig,
     rate::{Rate, RateConfig},
 };

@@ -2,11 +2,11 @@
 
 use core::task::Waker;
 
-use super::{Asked, Lock, Returns, Turnstile, seat::Seat, wake};
+use super::{Lock, Returns, Turnstile, gives_up_its_place, seat::Seat, wake};
 use crate::{
     call::{Call, End, Next, Step},
     entropy::Entropy,
-    gate::{Gatekeeper, Why},
+    gate::Gatekeeper,
     outcome::Outcome,
     ticket::Ticket,
     time::Instant,
@@ -16,8 +16,8 @@ use crate::{
 /// [`Driver`](super::Driver).
 ///
 /// [`Turn::poll`] is [`Call::poll`] for a call among others. It enters the queue, asks the gate at its head and looks behind it,
-/// stands outside while the call backs off or waits for the retry budget, and leaves with a ticket or an end; dropping it leaves,
-/// too. So calls are served in the order of their arrival, in whatever order they are polled.
+/// steps aside where the retry budget is empty, stands outside while the call backs off, and leaves with a ticket or an end;
+/// dropping it leaves, too. So calls are served in the order of their arrival, in whatever order they are polled.
 ///
 /// **When it harms**: whoever is neither polled nor dropped holds up everybody behind. Poll each turn when its waker is woken,
 /// at the `until` of its last answer at the latest; a loop that polls all of them in every round does that anyway, with
@@ -58,8 +58,6 @@ where
     shared: &'d L,
     /// While it stands in the queue.
     seat: Option<Seat<'d, L>>,
-    /// Until when it left the place to others, and why.
-    aside: Option<(Instant, Why)>,
 }
 
 impl<'d, L, G, const N: usize> Turn<'d, L>
@@ -69,7 +67,7 @@ where
 {
     /// A turn of a call that does not stand in the queue yet.
     pub const fn new(shared: &'d L) -> Self {
-        Self { shared, seat: None, aside: None }
+        Self { shared, seat: None }
     }
 
     /// Polls `call`, always the same one: at the head of the queue it asks the gate, behind it only looks.
@@ -77,14 +75,16 @@ where
     /// `waker` is woken when it is worth polling again before the `until` of the answer. It ends the call with
     /// [`End::QueueFull`] where all places are taken.
     pub fn poll(&mut self, now: Instant, call: &mut Call<'_>, waker: &Waker) -> Step {
+        self.poll_at(|| now, call, waker)
+    }
+
+    /// [`Turn::poll`] for whoever reads the clock when it is its turn to look, and not before it has the lock.
+    pub(super) fn poll_at(&mut self, now: impl Fn() -> Instant, call: &mut Call<'_>, waker: &Waker) -> Step {
         let seat = match &self.seat {
             Some(seat) => seat,
             None => {
-                if let Some(step) = call.before_asking(now) {
+                if let Some(step) = call.before_asking(now()) {
                     return step;
-                }
-                if let Some((until, why)) = self.aside.filter(|(until, _)| now < *until) {
-                    return Step::Wait { until, why };
                 }
                 match Seat::take(self.shared) {
                     Some(seat) => self.seat.insert(seat),
@@ -92,14 +92,10 @@ where
                 }
             }
         };
-        let (step, aside) = match seat.ask(|| now, call, waker) {
-            Asked::Wait { until, why } => return Step::Wait { until, why },
-            Asked::Full { until, why } => return Step::Full { until, why },
-            Asked::StepAside { until, why } => (Step::Wait { until, why }, Some((until, why))),
-            Asked::Go(ticket) => (Step::Attempt(ticket), None),
-            Asked::Ended(end) => (Step::Done(end), None),
-        };
-        (self.seat, self.aside) = (None, aside);
+        let step = seat.ask(now, call, waker);
+        if gives_up_its_place(&step) {
+            self.seat = None;
+        }
         step
     }
 

@@ -121,6 +121,20 @@ pub enum Barred {
     },
 }
 
+impl Why {
+    /// Whether waiting for this is a matter of patience.
+    pub(crate) const fn costs_patience(self) -> bool {
+        match self {
+            Self::Open { .. } | Self::ForcedOpen | Self::Probing { .. } | Self::Paused { .. } | Self::Budget { .. } => {
+                true
+            }
+            Self::Rate { .. } | Self::InFlight { .. } | Self::Ramp { .. } | Self::Backoff { .. } | Self::Queued => {
+                false
+            }
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

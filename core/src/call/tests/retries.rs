@@ -28,13 +28,15 @@ fn while_it_backs_off_it_says_until_when() {
     let policy = policy(CALM);
     let mut gate = gate(OPEN_GATE);
     let mut call = Call::new(&policy, secs(600));
-    assert_eq!(call.backs_off_until(START), None, "it has not begun");
+    assert_eq!(call.before_asking(START), None, "it has not begun");
     let _: Next = make(&mut call, START, &mut gate, Outcome::Failure);
-    assert_eq!(call.backs_off_until(START), Some(secs(1)));
-    assert_eq!(call.backs_off_until(millis(999)), Some(secs(1)));
-    assert_eq!(call.backs_off_until(secs(1)), None, "it is due");
+    let why = Why::Backoff { attempt: 2, attempts: 4 };
+    for now in [START, millis(999)] {
+        assert_eq!(call.before_asking(now), Some(Step::Wait { until: secs(1), why }));
+    }
+    assert_eq!(call.before_asking(secs(1)), None, "it is due");
     call.end(End::Cancelled);
-    assert_eq!(call.backs_off_until(START), None, "it is over");
+    assert_eq!(call.before_asking(START), Some(Step::Done(End::Cancelled)), "it is over");
 }
 
 #[test]

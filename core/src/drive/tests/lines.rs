@@ -138,6 +138,39 @@ fn a_queue_that_is_full_says_so_and_forgets_nobody() {
 }
 
 #[test]
+fn a_call_that_is_over_says_how_it_ended_where_the_queue_is_full() {
+    let (world, policy, journal) = (World::<1>::new(ONE_AT_A_TIME), policy(POLICY), Journal::default());
+    let mut executor = Executor::new(&world);
+    let (world, policy) = (&world, &policy);
+    for who in 0..2 {
+        executor.spawn(async move {
+            let mut call = Call::new(policy, secs(100));
+            let _permit = world.driver().admit(&mut call).await.expect("there is room for one each");
+            assert_eq!(who, 0);
+            core::future::pending::<()>().await;
+        });
+    }
+    executor.run_until(secs(1));
+    assert_eq!((world.in_flight(), world.waiting()), (1, 1));
+    let ended = journal.clone();
+    executor.spawn(async move {
+        let (mut cancelled, mut late) = (Call::new(policy, secs(100)), Call::new(policy, secs(1)));
+        cancelled.end(End::Cancelled);
+        for (call, expected) in [
+            (&mut cancelled, End::Cancelled),
+            (&mut late, End::OutOfTime { resume_at: secs(1) }),
+            (&mut Call::new(policy, secs(100)), End::QueueFull),
+        ] {
+            let admitted = world.driver().admit(call).await;
+            assert_eq!(admitted.map(|_permit| ()), Err(expected));
+        }
+        ended.note(world.time.now(), 2);
+    });
+    executor.run_ready();
+    assert_eq!(journal.entries(), [(1_000, 2)]);
+}
+
+#[test]
 fn a_permit_that_is_dropped_is_a_cancelled_attempt() {
     let (world, policy) = (World::<4>::new(ONE_AT_A_TIME), policy(POLICY));
     let mut executor = Executor::new(&world);

@@ -71,6 +71,105 @@ fn a_breaker_that_is_forced_open_and_released_lets_everybody_in_again() {
     assert_eq!(journal.entries(), [(600, 0), (600, 1), (600, 2)]);
 }
 
+/// Calls with these policies wait behind one that is in flight; returns when each of them ended, and how.
+fn ends_behind_one_in_flight(
+    config: GateConfig,
+    policies: &[CallPolicy],
+    meanwhile: impl FnOnce(&World, &mut Executor<'_>, Ticket),
+) -> Vec<(u64, End)> {
+    let world = world_of(config);
+    let mut executor = Executor::new(&world);
+    let in_flight = world.shared.with(|turnstile| turnstile.gate.poll(START, Try::First));
+    let Admission::Go(ticket) = in_flight else { panic!("a fresh gate admits") };
+    let ends = Rc::new(RefCell::new(std::vec![(0, End::Succeeded); policies.len()]));
+    for (who, policy) in policies.iter().enumerate() {
+        let (world, ends) = (&world, Rc::clone(&ends));
+        executor.spawn(async move {
+            let mut call = Call::new(policy, secs(100));
+            let attempt = |_| async { (Outcome::Success, ()) };
+            let (end, _) = world.driver().run(&mut call, entropy, attempt).await;
+            let ms = world.time.now().saturating_since(START).as_millis() as u64;
+            ends.borrow_mut()[who] = (ms, end);
+        });
+    }
+    executor.run_ready();
+    meanwhile(&world, &mut executor, ticket);
+    assert_eq!(executor.run(), []);
+    drop(executor);
+    Rc::try_unwrap(ends).expect("all calls are over").into_inner()
+}
+
+fn patient_for(seconds: u64) -> CallPolicy {
+    policy(CallConfig { patience: Some(Duration::from_secs(seconds)), ..POLICY })
+}
+
+#[test]
+fn patience_for_what_gets_in_the_way_while_they_wait_runs_out_for_all_at_once() {
+    let three = [patient_for(2); 3];
+    let ends = ends_behind_one_in_flight(limited(1), &three, |world, _executor, _ticket| {
+        world.driver().control(|gate| gate.set_breaker_mode(BreakerMode::ForcedOpen));
+    });
+    let end = End::OutOfPatience { why: Why::ForcedOpen, resume_at: Instant::MAX };
+    assert_eq!(ends, [(2_000, end); 3]);
+}
+
+#[test]
+fn patience_is_not_spent_between_two_things_in_the_way() {
+    let three = [patient_for(4); 3];
+    let ends = ends_behind_one_in_flight(limited(1), &three, |world, executor, _ticket| {
+        for (at, mode) in [(1, BreakerMode::ForcedOpen), (2, BreakerMode::ForcedClosed), (4, BreakerMode::ForcedOpen)] {
+            executor.run_until(secs(at));
+            world.driver().control(|gate| gate.set_breaker_mode(mode));
+        }
+    });
+    // One of four seconds before, the other three from 4 s on.
+    let end = End::OutOfPatience { why: Why::ForcedOpen, resume_at: Instant::MAX };
+    assert_eq!(ends, [(7_000, end); 3]);
+}
+
+#[test]
+fn a_breaker_that_opens_ends_those_without_patience_behind_one_that_has_it() {
+    let breaker = BreakerConfig {
+        mode: BreakerMode::Enforce,
+        window: 1,
+        calls_min: 1,
+        open: BackoffConfig { jitter: Jitter::None, ..BreakerConfig::DEFAULT.open },
+        ..ONE_AT_A_TIME.breaker
+    };
+    let policies = [policy(POLICY), patient_for(0), policy(POLICY), patient_for(4), patient_for(5)];
+    let ends = ends_behind_one_in_flight(GateConfig { breaker, ..limited(1) }, &policies, |world, executor, ticket| {
+        executor.run_until(secs(1));
+        world.driver().control(|gate| gate.settle(secs(1), ticket, Outcome::Failure, entropy()));
+    });
+    let given_up = End::OutOfPatience { why: Why::Open { bad: 1, calls: 1 }, resume_at: secs(6) };
+    let expected = [(6_000, End::Succeeded), (1_000, given_up), (6_000, End::Succeeded), (1_000, given_up)];
+    assert_eq!((&ends[..4], ends[4]), (&expected[..], (1_000, given_up)), "5 s are not less than 5 s");
+}
+
+#[test]
+fn patience_for_a_probe_runs_out_for_all_at_once() {
+    let breaker = BreakerConfig {
+        mode: BreakerMode::Enforce,
+        window: 1,
+        calls_min: 1,
+        open: BackoffConfig { jitter: Jitter::None, ..BreakerConfig::DEFAULT.open },
+        ..ONE_AT_A_TIME.breaker
+    };
+    let three = [patient_for(8); 3];
+    let ends = ends_behind_one_in_flight(GateConfig { breaker, ..limited(1) }, &three, |world, executor, ticket| {
+        world.driver().control(|gate| gate.settle(START, ticket, Outcome::Failure, entropy()));
+        executor.run_until(millis(4_999));
+        // Somebody else makes the probe, and it does not come back.
+        world.driver().control(|gate| {
+            let Admission::Go(_probe) = gate.poll(secs(5), Try::First) else { panic!("the breaker is half-open") };
+        });
+    });
+    let why = Why::Probing { outstanding: 1, probes: 1 };
+    let spent: Vec<(u64, bool)> =
+        ends.iter().map(|(at, end)| (*at, matches!(end, End::OutOfPatience { why: out, .. } if *out == why))).collect();
+    assert_eq!(spent, [(8_000, true); 3], "{ends:?}");
+}
+
 #[test]
 fn a_gate_that_stops_for_good_ends_everybody_who_waits() {
     let (world, policy, journal) = (world_of(limited(1)), policy(POLICY), Journal::default());

@@ -121,11 +121,41 @@ fn a_retry_that_waits_for_the_budget_does_not_hold_up_first_attempts() {
     }
     let step = retry.poll(secs(3));
     assert!(matches!(step, Step::Wait { why: Why::Budget { .. }, .. }), "{step:?}");
-    assert_eq!(waiting(&shared), 0, "it left the place to others");
     let ticket = other.attempt(secs(4));
+    assert_eq!(retry.poll(secs(4)), step);
     assert_eq!(other.settle(secs(4), ticket, Outcome::Success), Next::Done(End::Succeeded));
-    assert_eq!(retry.poll(secs(4)), step, "it comes back when it said, as the driver does");
-    let _ticket = retry.attempt(until(&step));
+    let _ticket = retry.attempt(secs(5));
+}
+
+#[test]
+fn those_that_wait_for_the_budget_go_in_their_order_and_before_the_line() {
+    let budget = RetryBudgetConfig { reserve: 1, answers: 1, ..RetryBudgetConfig::POLITE };
+    let budget = RetryBudgetConfig { reserve_refill: Duration::from_secs(3_600), ..budget };
+    let (shared, policy) = (shared(GateConfig { budget: Some(budget), ..ONE_AT_A_TIME }), policy(POLICY));
+    let [mut a, mut b, mut other, mut last] = [(); 4].map(|()| Job::new(&shared, &policy));
+    for job in [&mut a, &mut b] {
+        let ticket = job.attempt(START);
+        assert_eq!(job.settle(START, ticket, Outcome::Failure), Next::Retry { at: secs(1) });
+    }
+    let reserve = a.attempt(secs(1));
+    until(&b.poll(secs(1)));
+    assert_eq!(a.settle(secs(1), reserve, Outcome::Failure), Next::Retry { at: secs(3) });
+    for job in [&mut b, &mut a] {
+        assert!(matches!(job.poll(secs(3)), Step::Wait { why: Why::Budget { .. }, .. }));
+    }
+    let ticket = other.attempt(secs(4));
+    until(&last.poll(secs(4)));
+    assert_eq!(other.settle(secs(4), ticket, Outcome::Success), Next::Done(End::Succeeded));
+    // The answer earned one retry, and it is for the one that has waited for it longest.
+    let queued = Step::Full { until: secs(100), why: Why::Queued };
+    assert_eq!(last.poll(secs(4)), queued, "it came after those that were at the head before it");
+    assert_eq!(a.poll(secs(4)), Step::Wait { until: secs(100), why: Why::Queued });
+    let ticket = b.attempt(secs(4));
+    assert_eq!(b.settle(secs(4), ticket, Outcome::Failure), Next::Retry { at: secs(6) });
+    assert!(matches!(a.poll(secs(4)), Step::Wait { why: Why::Budget { .. }, .. }));
+    let ticket = last.attempt(secs(4));
+    assert_eq!(last.settle(secs(4), ticket, Outcome::Success), Next::Done(End::Succeeded));
+    let _ticket = a.attempt(secs(4));
 }
 
 #[test]

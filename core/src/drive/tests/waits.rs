@@ -140,9 +140,77 @@ fn a_retry_that_waits_for_the_budget_does_not_hold_up_first_attempts() {
     }
     let on_arrival: Vec<(u64, usize)> = (0..33).map(|who| (who as u64 * 1_000, who)).collect();
     assert_eq!(firsts, on_arrival, "a first attempt stood behind a retry without a budget");
-    // The reserve has one at once and one at 21 s; by then ten answers have earned the third.
-    assert_eq!(attempts, [(1_000, 0), (21_000, 1), (21_000, 2)]);
+    // The reserve has one at once. The tenth answer comes at 11 s, the twentieth at 20 s.
+    assert_eq!(attempts, [(1_000, 0), (11_000, 1), (20_000, 2)]);
     assert!(ends.borrow().iter().all(|(_, _, end)| *end == End::Succeeded));
+}
+
+#[test]
+fn what_the_budget_gets_wakes_one_retry_and_not_a_herd() {
+    // The reserve has one at once and one each 100 s; each answer earns another.
+    let budget = RetryBudgetConfig { answers: 1, reserve_refill: Duration::from_secs(100), ..TIGHT };
+    let gate = GateConfig { budget: Some(budget), ..ONE_AT_A_TIME };
+    let (world, policy, journal, ends) = (world_of(gate), policy(POLICY), Journal::default(), Rc::default());
+    let mut executor = Executor::new(&world);
+    // Ten calls fail; the first of them fails again with the reserve, and all ten wait for the budget.
+    for who in 0..10 {
+        let failing: &[Outcome] = if who < 2 { &[Outcome::Failure; 2] } else { &[Outcome::Failure] };
+        executor.spawn(outcomes(&world, &policy, secs(600), who, failing, &journal, &ends));
+    }
+    executor.run_until(secs(3));
+    let wakes = |executor: &Executor<'_>| (0..10).map(|id| executor.wakes(id)).collect::<Vec<_>>();
+    let before = wakes(&executor);
+    // An attempt of somebody else comes back and earns nothing.
+    executor.run_until(millis(100_999));
+    assert_eq!(wakes(&executor), before, "nothing happened");
+    let fruitless = world.shared.with(|turnstile| turnstile.gate.poll(millis(100_999), Try::First));
+    let Admission::Go(ticket) = fruitless else { panic!("nothing is in flight") };
+    world.driver().control(|gate| gate.settle(millis(100_999), ticket, Outcome::Failure, entropy()));
+    executor.run_ready();
+    let after: Vec<usize> = wakes(&executor).iter().zip(before).map(|(now, before)| now - before).collect();
+    assert_eq!(after.iter().sum::<usize>(), 1, "the first of those aside looks: {after:?}");
+    // The reserve has one at 101 s: one call goes and fails, the next has to know that it is first now, and nobody else.
+    let before = wakes(&executor);
+    executor.run_until(secs(102));
+    assert_eq!(wakes(&executor)[3..], before[3..]);
+    assert_eq!(executor.run(), []);
+    // At 201 s the next one goes. Each that succeeds earns another one its retry.
+    let retries: Vec<(u64, usize)> = journal.entries().into_iter().skip(10).collect();
+    let mut expected = std::vec![(1_000, 0), (101_000, 1)];
+    expected.extend((2..10).chain([0, 1]).map(|who| (201_000, who)));
+    assert_eq!(retries, expected);
+}
+
+#[test]
+fn a_retry_that_gives_up_the_budget_hands_it_on() {
+    let budget = RetryBudgetConfig { answers: 1, reserve_refill: Duration::from_secs(3_600), ..TIGHT };
+    let gate = GateConfig { budget: Some(budget), ..ONE_AT_A_TIME };
+    for dropped in [0, 1, 2] {
+        let (world, policy, journal, ends) = (world_of(gate), policy(POLICY), Journal::default(), Rc::default());
+        let mut executor = Executor::new(&world);
+        for who in 0..4 {
+            let failing: &[Outcome] = if who == 3 { &[] } else { &[Outcome::Failure; 2] };
+            let arrival = world.time.sleep_until(secs(if who == 3 { 10 } else { 0 }));
+            let call = outcomes(&world, &policy, secs(600), who, failing, &journal, &ends);
+            executor.spawn(async {
+                arrival.await;
+                call.await;
+            });
+        }
+        // Call 0 has the reserve at 1 s and fails; then all three wait for the budget: 1, 2 and 0.
+        executor.run_until(millis(9_999));
+        let place = world.shared.with(|turnstile| turnstile.gate.poll(millis(9_999), Try::First));
+        let Admission::Go(ticket) = place else { panic!("nothing is in flight") };
+        executor.run_until(secs(10));
+        // An answer earns a retry for the first of them, whom somebody drops before it looks.
+        world.driver().control(|gate| gate.settle(secs(10), ticket, Outcome::Success, entropy()));
+        executor.cancel(dropped);
+        executor.run_ready();
+        let next = if dropped == 1 { 2 } else { 1 };
+        assert_eq!(journal.entries()[4], (10_000, next), "without {dropped}");
+        assert!(executor.run().is_empty());
+        assert_eq!((world.in_flight(), world.waiting()), (0, 0));
+    }
 }
 
 #[test]
