@@ -117,6 +117,17 @@ fn what_cannot_be_simulated_is_told_with_what_to_change() {
         (("servers = [\"tiles\"]", "servers = [\"tile\"]"), &["fleet `mirror`", "`tile`", "`tiles`"]),
         (("users = 5", "users = 5\nlimit = \"aimd,floor=9,start=3\""), &["fleet `mirror`", "floor ≤ start ≤ ceiling"]),
         (("rate=20/s", "bandwidth=1MiB/s"), &["server `tiles`", "bandwidth"]),
+        (("rate=20/s", "rate=20/s,headers=draft"), &["server `tiles`", "rate=20/s", "leave out headers"]),
+        (("rules =", "slow = [\"1s..2s=300%\"]\nrules ="), &["server `tiles`", "slow without a pool", "pool=4"]),
+        (
+            ("outage=5s", "outage=20s..30s:503\", \"outage=5s"),
+            &["server `tiles`", "an outage that begins at 20s", "earlier"],
+        ),
+        (("users = 5", "users = 1000000\nclients = 2"), &["number of users is 2000000", "at most 1000000"]),
+        (
+            ("length = \"20s\"", "length = \"20s\"\ntitle = \"\\u001b[2J\""),
+            &["the scenario: title", "control characters"],
+        ),
     ] {
         assert!(SHORT.contains(change.0));
         let (_directory, path) = file(&SHORT.replace(change.0, change.1));

@@ -49,7 +49,8 @@
 //! adaptive rate or limit has to stay within its bounds; how it moves between them is for tests of its own.
 //!
 //! # What it leaves out
-//! Bodies, connections and their setup, processors and memory: a round trip is a time, not a protocol. A server that is
+//! Bodies, header fields, connections and their setup, processors and memory: a round trip is a time, not a protocol. A
+//! quota that a server announces (`headers=draft`) is therefore refused, although the fetcher heeds it. A server that is
 //! stopped forgets its queue; apart from that it does what it took on, whether somebody waits for it or not.
 
 mod agenda;
@@ -59,6 +60,8 @@ mod dice;
 mod disturbance;
 mod engine;
 pub mod figures;
+mod idle;
+mod memory;
 mod picture;
 mod reply;
 mod report;

@@ -184,6 +184,36 @@ pub enum WorldError {
         /// What to do.
         fix: &'static str,
     },
+    /// A setting that would silently do nothing.
+    #[error("{of}: {setting} would do nothing: {fix}")]
+    Idle {
+        /// Which server or fleet.
+        of: String,
+        /// What was set.
+        setting: String,
+        /// Why it does nothing, and what to do.
+        fix: String,
+    },
+    /// More memory than a run may take.
+    #[error(
+        "the world takes {taken_mib} MiB, and may take at most {most_mib} MiB: it has {fleets} fleets with {steps} steps, \
+         {gates} gates (of each client to each of its servers) and {users} users; make it fewer of them, or let clients \
+         share their gates"
+    )]
+    Memory {
+        /// What it would take.
+        taken_mib: u128,
+        /// The most that it may.
+        most_mib: u128,
+        /// Each with a timeline.
+        fleets: u128,
+        /// Of each timeline.
+        steps: u128,
+        /// Over all fleets.
+        gates: u128,
+        /// Over all fleets.
+        users: u128,
+    },
     /// Two of the same name.
     #[error("there are two called `{name}`; give each a name of its own")]
     TwoOfAName {
@@ -250,10 +280,14 @@ impl World {
             Traffic::Closed { users, .. } => u64::from(users),
         });
         in_range(world, "number of users", users, (0, 1_000_000), "make it at most 1000000")?;
+        self.check_names()?;
         distinct(self.servers.iter().map(|server| &server.name))?;
         distinct(self.fleets.iter().map(|fleet| &fleet.name))?;
         self.servers.iter().try_for_each(Server::check)?;
-        self.fleets.iter().map(|fleet| fleet.checked(self)).collect()
+        let policies = self.fleets.iter().map(|fleet| fleet.checked(self)).collect::<Result<_, _>>()?;
+        self.check_effects()?;
+        self.check_memory()?;
+        Ok(policies)
     }
 
     fn sum(&self, of_each: impl Fn(&Fleet) -> u64) -> u64 {

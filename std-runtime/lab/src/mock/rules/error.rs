@@ -7,7 +7,7 @@ use super::quantity::show_millionths;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// Not a duration.
-    #[error("`{text}` is not a duration; write a whole number with ns, us, ms, s, m or h, as in 20ms")]
+    #[error("`{text}` is not a duration; write a whole number with ns, us, ms, s, m, h or d, as in 20ms")]
     Duration {
         /// What was written.
         text: String,

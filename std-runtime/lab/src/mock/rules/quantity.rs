@@ -16,16 +16,23 @@ pub(crate) fn duration(text: &str) -> Result<Duration, RuleError> {
         "" | "s" => 1_000_000_000,
         "m" => 60_000_000_000,
         "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
         _ => return Err(wrong()),
     };
     count.checked_mul(nanos_each).map(Duration::from_nanos).ok_or_else(wrong)
 }
 
 /// Writes a duration in the largest unit that holds it without a fraction.
-pub(super) fn show_duration(span: Duration) -> String {
+pub(crate) fn show_duration(span: Duration) -> String {
     let nanos = span.as_nanos();
-    let units =
-        [(3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    let units = [
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ];
     match units.iter().find(|(size, _)| nanos >= *size && nanos.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{}{unit}", nanos / size),
         None if nanos == 0 => "0s".to_owned(),
@@ -105,12 +112,14 @@ mod tests {
             ("7ns", 7, "7ns"),
             ("3us", 3_000, "3us"),
             ("1h", 3_600_000_000_000, "1h"),
+            ("2d", 172_800_000_000_000, "2d"),
+            ("48h", 172_800_000_000_000, "2d"),
         ] {
             let span = duration(text).expect("a good duration");
             assert_eq!(span.as_nanos(), nanos, "{text}");
             assert_eq!(show_duration(span), again);
         }
-        for text in ["", "ms", "-1s", "1.5s", "1d", "99999999999999999999", "18446744073709551615h"] {
+        for text in ["", "ms", "-1s", "1.5s", "1w", "99999999999999999999", "18446744073709551615h"] {
             assert_eq!(duration(text), Err(RuleError::Duration { text: text.to_owned() }));
         }
     }

@@ -12,6 +12,10 @@ mod station;
 
 pub(super) use station::fresh_gate;
 
+/// For the estimate of what a world takes.
+pub(super) const BYTES_OF_CLIENT: usize = size_of::<Client>();
+pub(super) const BYTES_OF_STATION: usize = size_of::<Station>();
+
 use std::time::Duration;
 
 use tidegate_core::{CallPolicy, Instant};

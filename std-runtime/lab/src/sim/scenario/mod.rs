@@ -6,7 +6,7 @@
 //!
 //! [[server]]
 //! name = "tiles"
-//! rules = ["rate=50/s,retry-after=none", "latency=20ms", "outage=60s..90s:503"]
+//! rules = ["pool=20,service=20ms,queue=50", "rate=50/s,retry-after=none", "outage=60s..90s:503"]
 //! slow = ["120s..180s=300%"]
 //!
 //! [[fleet]]
@@ -40,11 +40,13 @@
 //! | `breaker` | `"none"`, or `"50%,window=32,min=16,slow=25%,open=5s,cap=60s,jitter=equal,probes=1,successes=1,after=ramp"` | of the preset |
 //! | `slow-after` | from when on an attempt counts as slow | `timeout` |
 //!
-//! Times are whole numbers with a unit (`500ms`, `30s`, `10m`, `2h`), rates counts per time (`50/s`, `600/m`, `1/30s`).
+//! Times are whole numbers with a unit (`500ms`, `30s`, `10m`, `2h`, `1d`), and seconds without one; rates are counts per time
+//! (`50/s`, `600/m`, `1/30s`).
 
 mod document;
 mod parts;
 mod policy;
+mod values;
 
 use tidegate_core::{CallConfig, GateConfig};
 
@@ -107,7 +109,10 @@ impl Scenario {
     /// # Errors
     /// Where a key or a value means nothing.
     pub fn from_toml(text: &str, presets: &[Preset<'_>]) -> Result<Self, ScenarioError> {
-        let document: Document = toml::from_str(text).map_err(|error| ScenarioError::Toml(error.to_string()))?;
+        // It shows the line, which may hold anything.
+        let shown =
+            |error: toml::de::Error| error.to_string().replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+        let document: Document = toml::from_str(text).map_err(|error| ScenarioError::Toml(shown(error)))?;
         document.scenario(presets)
     }
 }

@@ -1,6 +1,7 @@
 //! Values with options: `50%,window=32,open=5s`.
 
-use std::fmt;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -38,20 +39,30 @@ impl<'t> Parts<'t> {
         read: impl Fn(&str) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         self.known.push(key);
-        match self.options.iter().position(|(name, _)| *name == key) {
-            None => Ok(otherwise),
-            Some(at) => {
-                let (_, value) = self.options.remove(at);
-                read(value).map_err(|problem| format!("{key}: {problem}"))
+        let Some((_, value)) = self.only(key)? else { return Ok(otherwise) };
+        read(value).map_err(|problem| format!("{key}: {problem}"))
+    }
+
+    /// Whether a word is there.
+    pub(super) fn has(&mut self, word: &'static str) -> Result<bool, Problem> {
+        self.known.push(word);
+        match self.only(word)? {
+            None => Ok(false),
+            Some((_, "")) => Ok(true),
+            Some((_, value)) => {
+                Err(format!("`{word}={value}`: it takes no value; write {word} alone, or leave it out"))
             }
         }
     }
 
-    /// Whether a word is there.
-    pub(super) fn has(&mut self, word: &'static str) -> bool {
-        self.known.push(word);
-        let at = self.options.iter().position(|(name, value)| *name == word && value.is_empty());
-        at.map(|at| self.options.remove(at)).is_some()
+    /// Takes out an option that may be there once.
+    fn only(&mut self, key: &str) -> Result<Option<(&'t str, &'t str)>, Problem> {
+        let is_it = |(name, _): &(&str, &str)| *name == key;
+        let found = self.options.iter().position(is_it).map(|at| self.options.remove(at));
+        match self.options.iter().find(|option| is_it(option)) {
+            None => Ok(found),
+            Some(_) => Err(format!("`{key}` is given twice; keep one of them")),
+        }
     }
 
     /// Nothing may be left, or it would silently mean nothing.
@@ -68,41 +79,34 @@ pub(super) fn span(text: &str) -> Result<Duration, Problem> {
     quantity::duration(text).map_err(|error| error.to_string())
 }
 
+/// A span of time in a range.
+pub(super) fn span_within(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
+    let span = span(text)?;
+    if range.contains(&span) {
+        return Ok(span);
+    }
+    let [least, most] = [range.start(), range.end()].map(|end| quantity::show_duration(*end));
+    Err(format!("`{text}` is out of range; write {least} to {most}"))
+}
+
 /// `50/s`, `600/m`, `1/30s`.
 pub(super) fn rate(text: &str) -> Result<Rate, Problem> {
-    let wrong = || format!("`{text}` is no rate; write a count and a time, as in 50/s, 600/m or 1/30s");
+    let wrong = || format!("`{text}` is no rate; write a count of at least 1 in a time, as in 50/s, 600/m or 1/30s");
     let (count, period) = text.split_once('/').ok_or_else(wrong)?;
     let period =
         if period.starts_with(|first: char| first.is_ascii_digit()) { period.to_owned() } else { format!("1{period}") };
     let period = quantity::duration(&period).map_err(|_| wrong())?;
     let count = count.trim().parse().map_err(|_| wrong())?;
-    Ok(Rate { count, period })
+    if count == 0 || period.is_zero() { Err(wrong()) } else { Ok(Rate { count, period }) }
 }
 
-/// A whole number in the range of its type.
-pub(super) fn count<T: FromStr + Bounds>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| format!("`{text}` is no number; write a whole one from 0 to {}", T::MOST))
-}
-
-/// The largest number of a type.
-pub(super) trait Bounds {
-    const MOST: u64;
-}
-
-impl Bounds for u8 {
-    const MOST: u64 = Self::MAX as u64;
-}
-
-impl Bounds for u16 {
-    const MOST: u64 = Self::MAX as u64;
-}
-
-impl Bounds for u32 {
-    const MOST: u64 = Self::MAX as u64;
-}
-
-impl Bounds for u64 {
-    const MOST: u64 = Self::MAX;
+/// A whole number in a range.
+pub(super) fn count<T>(text: &str, range: RangeInclusive<T>) -> Result<T, Problem>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    let within = text.parse().ok().filter(|number| range.contains(number));
+    within.ok_or_else(|| format!("`{text}` is no whole number from {} to {}; write one", range.start(), range.end()))
 }
 
 /// `1/3`, or a whole percentage.
@@ -149,31 +153,5 @@ pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Prob
             let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             Err(format!("`{text}` is none of {}; write one of them", words.join(", ")))
         }
-    }
-}
-
-/// A text, or a whole number where that is more natural to write.
-#[derive(Debug)]
-pub(super) struct Text(pub(super) String);
-
-impl<'de> serde::Deserialize<'de> for Text {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrNumber;
-        impl serde::de::Visitor<'_> for TextOrNumber {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text in quotes, or a whole number")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
-                Ok(Text(number.to_string()))
-            }
-        }
-        deserializer.deserialize_any(TextOrNumber)
     }
 }

@@ -45,7 +45,7 @@ fn the_example_of_the_page_runs() {
     assert_eq!(scenario.title, "One mirror, one server");
     assert_eq!((scenario.world.length, scenario.world.step), (seconds(600), seconds(1)));
     assert_eq!(scenario.world.servers[0].slow, [Episode { from: seconds(120), until: seconds(180), percent: 300 }]);
-    scenario.world.length = seconds(10);
+    scenario.world.length = seconds(125);
     assert!(scenario.world.run().expect("it runs").fleets[0].calls.succeeded > 300);
 }
 
@@ -116,7 +116,35 @@ fn what_means_nothing_is_told_with_its_place_its_value_and_the_fix() {
         ("users = 1\ndeadline = \"soon\"", &["fleet `cars`: deadline = \"soon\"", "as in 20ms"]),
         ("users = 1\nrate = \"fast\"", &["rate = \"fast\"", "as in 50/s", "unlimited, adaptive, aimd"]),
         ("users = 1\nrate = \"50/s,brust=3\"", &["`brust` means nothing here; there are burst"]),
-        ("users = 1\nlimit = 70000", &["limit = \"70000\"", "from 0 to 65535", "or gradient, aimd"]),
+        ("users = 1\nlimit = 20000", &["limit = \"20000\"", "from 1 to 10000", "or gradient, aimd"]),
+        ("users = 1\nlimit = -1", &["limit = \"-1\"", "from 1 to 10000"]),
+        ("users = 1\nlimit = \"aimd,ceiling=5\"", &["floor ≤ start ≤ ceiling", "(floor=2, start=10, ceiling=5)"]),
+        ("users = 1\ntimeout = \"0s\"", &["timeout = \"0s\"", "write 1ms to 588h"]),
+        (
+            "users = 1\ntimeout = \"3s\"\nslow-after = \"20s\"",
+            &["slow-after = \"20s\"", "write 1ms to 3s, or raise timeout"],
+        ),
+        ("users = 1\nbudget = \"10%,refill=0s\"", &["refill: `0s` is out of range; write 1ms to 49d"]),
+        ("users = 1\nbudget = \"10%,reserve=0\"", &["reserve: `0`", "from 1 to 65535"]),
+        ("arrivals = \"0/s\"", &["arrivals = \"0/s\"", "at least 1 in a time, as in 50/s"]),
+        ("arrivals = \"5/0s\"", &["arrivals = \"5/0s\"", "`5/0s` is no rate"]),
+        ("arrivals = \"5/s,even=no\"", &["`even=no`: it takes no value", "write even alone"]),
+        ("users = 1\nrate = \"5/0s\"", &["rate = \"5/0s\"", "`5/0s` is no rate"]),
+        ("users = 1\nrate = \"adaptive,ceiling=5/s\"", &["floor ≤ start ≤ ceiling", "ceiling=5/1s"]),
+        ("users = 1\nbreaker = \"50%,window=300\"", &["window: `300`", "from 1 to 64"]),
+        ("users = 1\nbreaker = \"50%,window=20,min=21\"", &["min: `21`", "from 1 to 20"]),
+        ("users = 1\nbreaker = \"50%,probes=0\"", &["probes: `0`", "from 1 to 100"]),
+        ("users = 1\nbreaker = \"50%,open=9s,cap=3s\"", &["cap: `3s` is out of range; write 9s to 49d"]),
+        ("users = 1\nbackoff = \"1s,cap=2s,cap=3s\"", &["`cap` is given twice; keep one of them"]),
+        ("users = 1\nrestarts = [\"9s,restores=yes\"]", &["`restores=yes`: it takes no value; write restores alone"]),
+        ("users = 1\nrestarts = [\"9s,restores,restores\"]", &["`restores` is given twice"]),
+        ("users = -1", &["users = \"-1\"", "from 1 to 1000000"]),
+        ("users = 1\nattempts = 256", &["attempts = \"256\"", "from 1 to 255"]),
+        ("users = 1\ncalls = 0", &["calls = \"0\"", "from 1 to"]),
+        ("users = 1.5", &["line 7", "expected a text in quotes, or a whole number"]),
+        ("users = 1\nshared-gate = \"yes\"", &["expected true or false, without quotes"]),
+        ("users = 1\nrestarts = \"9s\"", &["expected a list in brackets"]),
+        ("users = 1\npreset = \"\\u001b[31m\"", &["preset = \"\\u{1b}[31m\""]),
         ("users = 1\nbudget = \"10\"", &["budget = \"10\"", "1/3 or 50%", "or none"]),
         ("users = 1\nbreaker = \"50%,after=rush\"", &["after: `rush` is none of ramp, full; write one of them"]),
         ("users = 1\nbackoff = \"1s,jitter=some\"", &["jitter: `some` is none of none, full, equal"]),
@@ -132,7 +160,50 @@ fn what_means_nothing_is_told_with_its_place_its_value_and_the_fix() {
     ] {
         let error = with(keys).expect_err(keys).to_string();
         told.iter().for_each(|part| assert!(error.contains(part), "{keys}\n{part:?} is missing in: {error}"));
+        assert!(!error.replace('\n', "").contains(char::is_control), "{error:?}");
     }
     let error = Scenario::from_toml("length = \"1m\"\n[[server]]\nname = \"a\"\nrules = [\"rate=x\"]", &PRESETS);
     assert!(error.expect_err("no rate").to_string().starts_with("server `a`: rules = \"rate=x\": "));
+}
+
+#[test]
+fn what_means_nothing_outside_of_a_fleet_is_told_too() {
+    for (text, told) in [
+        (
+            "length = \"10m\"\n[server]\nname = \"a\"",
+            &["line 2", "expected a table in double brackets, as in [[server]]"][..],
+        ),
+        ("length = \"soon\"", &["the scenario: length = \"soon\"", "as in 20ms"]),
+        ("length = \"1m\"\nseed = -1", &["seed = \"-1\"", "from 0 to 18446744073709551615"]),
+        (
+            "length = \"1m\"\ntitle = \"\\u001b[31mred\"",
+            &["title = \"\\u{1b}[31mred\"", "leave out control characters"],
+        ),
+        ("length = \"1m\"\n\"\\u001b[31m\" = 1", &["line 2", "unknown field"]),
+        ("length = \"1m\"\n[[server]]\nname = \"\\u001b[31m\"\nrules = [\"x\"]", &["rules = \"x\""]),
+        (
+            "length = \"1m\"\n[[server]]\nname = \"a\"\nrules = [\"seed=7\"]",
+            &["rules = \"seed=7\"", "leave this one out"],
+        ),
+        (
+            "length = \"1m\"\n[[server]]\nname = \"a\"\nrules = [\"pool=1,service=1s\", \"pool=2,service=1s\"]",
+            &["rules = \"pool=2,service=1s\"", "`pool` is given twice; keep one of them"],
+        ),
+    ] {
+        let error = Scenario::from_toml(text, &PRESETS).expect_err(text).to_string();
+        told.iter().for_each(|part| assert!(error.contains(part), "{text}\n{part:?} is missing in: {error}"));
+        assert!(!error.replace('\n', "").contains(char::is_control), "{error:?}");
+    }
+}
+
+#[test]
+fn numbers_stand_with_or_without_quotes_and_a_time_without_a_unit_is_seconds() {
+    let scenario = |length: &str| Scenario::from_toml(&format!("length = {length}"), &PRESETS).expect(length);
+    for (length, expected) in [("10", 10), ("\"10\"", 10), ("\"10s\"", 10), ("\"1d\"", 86_400)] {
+        assert_eq!(scenario(length).world.length, seconds(expected), "{length}");
+    }
+    assert_eq!(fleet("clients = \"7\"").clients, 7);
+    let outages = ["outage=1s..2s:503", "outage=3s..4s:503"];
+    let text = format!("length = \"1m\"\n[[server]]\nname = \"a\"\nrules = {outages:?}");
+    assert_eq!(Scenario::from_toml(&text, &PRESETS).expect("two outages").world.servers[0].rules.outages.len(), 2);
 }
