@@ -1,5 +1,7 @@
 extern crate std;
 
+mod successor;
+
 use core::time::Duration;
 
 use super::*;
@@ -275,6 +277,44 @@ fn calls_still_in_flight_open_it_when_they_are_overdue() {
     assert!(matches!(breaker.state(), BreakerState::Closed { .. }), "too few to judge");
     breaker.count_overdue(NOW, 4);
     assert_eq!(breaker.state(), BreakerState::Open { until: LATER, bad: 4, calls: 4 });
+}
+
+#[test]
+fn where_nothing_is_overdue_nothing_is_judged() {
+    let mut breaker = breaker(BreakerConfig { slow: Some(Share::of(1, 2)), ..CONFIG });
+    (0..3).for_each(|_| call(&mut breaker, NOW, Verdict::Slow));
+    // The fourth call makes three of four, but only what is slow is judged.
+    call(&mut breaker, NOW, Verdict::Success);
+    breaker.count_overdue(NOW, 0);
+    assert!(matches!(breaker.state(), BreakerState::Closed { .. }), "{:?}", breaker.state());
+    breaker.count_overdue(NOW, 1);
+    assert_eq!(breaker.state(), BreakerState::Open { until: LATER, bad: 4, calls: 5 });
+}
+
+#[test]
+fn it_would_open_where_enough_calls_are_bad_enough() {
+    let mut breaker = breaker(BreakerConfig { mode: BreakerMode::ObserveOnly, ..CONFIG });
+    assert!(!breaker.would_open(NOW));
+    (0..3).for_each(|_| call(&mut breaker, NOW, Verdict::Failure));
+    assert!(!breaker.would_open(NOW), "three are too few");
+    (0..4).for_each(|_| call(&mut breaker, NOW, Verdict::Success));
+    assert!(!breaker.would_open(NOW), "three of seven are too few");
+    call(&mut breaker, NOW, Verdict::Failure);
+    assert!(breaker.would_open(NOW));
+}
+
+#[test]
+fn more_calls_than_a_reason_can_hold_are_as_many_as_it_can() {
+    let window = PeriodWindow::last(Duration::from_secs(10)).expect("in range");
+    let mut breaker =
+        CircuitBreaker::over_period(window, BreakerConfig { failed: Share::of(1, 255), ..CONFIG }).expect("valid");
+    // A cell of the window holds fewer.
+    let next_cell = Instant::from_secs(1_002);
+    (0..60_000).for_each(|_| call(&mut breaker, NOW, Verdict::Success));
+    (0..6_000).for_each(|_| call(&mut breaker, next_cell, Verdict::Success));
+    (0..260).for_each(|_| call(&mut breaker, next_cell, Verdict::Failure));
+    let until = Instant::from_secs(1_012);
+    assert_eq!(breaker.state(), BreakerState::Open { until, bad: 260, calls: u16::MAX });
 }
 
 #[test]
