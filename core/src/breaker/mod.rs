@@ -323,6 +323,11 @@ impl<W: Window> CircuitBreaker<W> {
         counts.calls >= u32::from(self.calls_min) && self.too_many(counts).is_some()
     }
 
+    /// The longest that it can be open at a time.
+    pub(crate) const fn longest_open_ns(&self) -> u64 {
+        self.open.longest_ns(u32::MAX)
+    }
+
     /// Stands where another one stood, with its own settings and nothing remembered.
     pub(crate) fn succeed(&mut self, other: &Self) {
         (self.state, self.era, self.trips, self.mode) = (other.state, other.era, other.trips, other.mode);
@@ -336,7 +341,7 @@ impl<W: Window> CircuitBreaker<W> {
         }
         self.trips = self.trips.max(trips);
         if let Some(open_ns) = open_ns {
-            let left = now.plus_ns(open_ns.min(self.open.longest_ns(u32::MAX)));
+            let left = now.plus_ns(open_ns.min(self.longest_open_ns()));
             let until = match self.state {
                 BreakerState::Open { until, .. } => until.max(left),
                 // Its probes are out: nothing that was saved is stricter.

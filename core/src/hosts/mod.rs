@@ -5,6 +5,12 @@
 //! asked for that, and the next call to it goes out as if nothing had been. A table evicts the least recently used *neutral*
 //! gate (see [`Gate::is_neutral`]) and otherwise refuses the newcomer, says until when, and why.
 //!
+//! Only calls find out whether a server is back, and a client may never call one again. So a gate whose breaker is half-open, or
+//! could be, or is on its ramp counts as neutral when nobody has asked for it for as long as its breaker can ever be open: the
+//! host was left alone for the longest time that the settings know, and whoever comes back then meets it as a new one. What
+//! only somebody outside can lift, a denial and a breaker that was forced open, stays until that is done, or until the application
+//! gives the host up: [`HostTable::remove`].
+//!
 //! **When it harms**: with fewer places than hosts that are regularly in trouble at once, healthy newcomers are kept out by
 //! the sick. Give it more places than hosts that are used at the same time. What a neutral gate has learnt about rate and
 //! limit goes with it; so does a reserve of retries that is partly spent.
@@ -24,8 +30,8 @@ use crate::{
 
 /// A gate for each of at most `N` hosts (1 to 65,534), by a key of type `K`: a `heapless::String`, or a hash of the name.
 ///
-/// Invariant: a gate that is not neutral is never evicted, and no ticket settles into another gate than the one it is from:
-/// each gate that is made gets an id that no other gate in the table has.
+/// Invariant: a gate that is held, as [`Held`] says, is never evicted, and no ticket settles into another gate than the one it is
+/// from: each gate that is made gets an id that no other gate in the table has.
 ///
 /// ```
 /// use tidegate_core::{Admission, GateConfig, HostTable, Instant, Try, hosts::HostError};
@@ -59,6 +65,8 @@ struct Host<K, W> {
     key: K,
     gate: Gate<W>,
     used: u64,
+    /// By the table's clock.
+    used_at: Instant,
     id: u16,
 }
 
@@ -70,8 +78,8 @@ pub enum HostError {
     Config(GateError),
     /// Every place holds a gate that is in use or under penalty. Ask again at `until`, or earlier when a ticket was settled.
     Full {
-        /// Before when no gate in the table can be neutral, unless one of its calls comes back; [`Instant::MAX`] where time
-        /// alone does not help any of them.
+        /// Before when no gate in the table can be evicted, unless one of its calls comes back; [`Instant::MAX`] where each is
+        /// [`Held::Denied`] or [`Held::Forced`]: then time alone does not help.
         until: Instant,
         /// What holds the gate that may be free first.
         held: Held,
@@ -87,11 +95,13 @@ pub enum Held {
         /// How many.
         in_flight: u16,
     },
-    /// The breaker is open (forced or not) or half-open: only probes find out whether the server is back.
+    /// The breaker is open or half-open: probes find out whether the server is back, or nobody asks for long.
     Open,
-    /// The breaker closed a short while ago: only calls bring it to full traffic.
+    /// The breaker is forced open: only [`Gate::set_breaker_mode`] or [`HostTable::remove`] helps.
+    Forced,
+    /// The breaker closed a short while ago: calls bring it to full traffic, or nobody asks for long.
     Ramp,
-    /// The host refused access several times in a row: only [`Gate::readmit`] helps.
+    /// The host refused access several times in a row: only [`Gate::readmit`] or [`HostTable::remove`] helps.
     Denied,
     /// The server asked to be left alone.
     Paused,
@@ -119,6 +129,7 @@ impl fmt::Display for Held {
         match self {
             Self::InFlight { in_flight } => write!(f, "{in_flight} calls in flight"),
             Self::Open => f.write_str("an open breaker"),
+            Self::Forced => f.write_str("a breaker that is forced open"),
             Self::Ramp => f.write_str("a breaker that returns to full traffic"),
             Self::Denied => f.write_str("refusals of access"),
             Self::Paused => f.write_str("a pause at the server's wish"),
@@ -166,8 +177,21 @@ impl<K: Eq, const N: usize, W> HostTable<K, N, W> {
     pub fn get(&mut self, key: &K) -> Option<&mut Gate<W>> {
         let host = self.hosts.iter_mut().find(|host| host.key == *key)?;
         self.uses = self.uses.saturating_add(1);
-        host.used = self.uses;
+        (host.used, host.used_at) = (self.uses, self.seen);
         Some(&mut host.gate)
+    }
+
+    /// Takes the gate of a host out of the table, whatever holds it: of one that was denied for good, say, or that the
+    /// application has no more use for. Tickets that are still out settle with what this returns, or can be dropped.
+    pub fn remove(&mut self, key: &K) -> Option<Gate<W>> {
+        if !self.hosts.iter().any(|host| host.key == *key) {
+            return None;
+        }
+        let last = self.hosts.pop()?;
+        match self.hosts.iter_mut().find(|host| host.key == *key) {
+            Some(host) => Some(core::mem::replace(host, last).gate),
+            None => Some(last.gate),
+        }
     }
 
     /// All hosts, in no particular order.
@@ -215,7 +239,7 @@ impl<K: Eq, const N: usize, W: Window> HostTable<K, N, W> {
                 let id = self.free_id();
                 // Before anything is evicted: settings that are rejected cost nobody a place.
                 let gate = make(id).map_err(HostError::Config)?;
-                let host = Host { key, gate, used: 0, id };
+                let host = Host { key, gate, used: 0, used_at: self.seen, id };
                 let place = if self.hosts.is_full() { self.evictable()? } else { self.hosts.len() };
                 match self.hosts.get_mut(place) {
                     Some(evicted) => *evicted = host,
@@ -227,7 +251,7 @@ impl<K: Eq, const N: usize, W: Window> HostTable<K, N, W> {
         };
         let host = self.hosts.get_mut(place).ok_or(NO_PLACE)?;
         self.uses = self.uses.saturating_add(1);
-        host.used = self.uses;
+        (host.used, host.used_at) = (self.uses, self.seen);
         Ok(&mut host.gate)
     }
 
@@ -237,7 +261,7 @@ impl<K: Eq, const N: usize, W: Window> HostTable<K, N, W> {
         let mut oldest: Option<(u64, usize)> = None;
         let mut first: Option<(Instant, Held)> = None;
         for (place, host) in self.hosts.iter_mut().enumerate() {
-            match host.gate.held_until(now) {
+            match host.gate.held_until(now, host.used_at) {
                 None if oldest.is_none_or(|(used, _)| host.used < used) => oldest = Some((host.used, place)),
                 Some(until) if first.is_none_or(|(earliest, _)| until < earliest) => {
                     first = Some((until, held(&host.gate, now)));
@@ -256,7 +280,7 @@ impl<K: Eq, const N: usize, W: Window> HostTable<K, N, W> {
 /// The worst of what holds a gate that is not neutral.
 fn held<W>(gate: &Gate<W>, now: Instant) -> Held {
     if gate.breaker().mode() == BreakerMode::ForcedOpen {
-        return Held::Open;
+        return Held::Forced;
     }
     match gate.breaker().state() {
         BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => Held::Open,

@@ -104,14 +104,54 @@ fn a_host_with_calls_in_flight_stays_until_they_are_settled_or_given_up() {
 fn a_host_whose_breaker_is_not_closed_at_full_traffic_stays_for_as_long_as_that_takes() {
     let trip = |gate: &mut Gate| call(gate, START, Outcome::Failure);
     assert_eq!(newcomer(PLAIN, START, trip), full(secs(10), Held::Open));
-    assert_eq!(newcomer(PLAIN, secs(100), trip), full(Instant::MAX, Held::Open), "nobody has asked the server");
-    let probe = |gate: &mut Gate| {
-        trip(gate);
-        call(gate, secs(10), Outcome::Success);
-    };
-    assert_eq!(newcomer(PLAIN, secs(100), probe), full(Instant::MAX, Held::Ramp));
+    assert_eq!(newcomer(PLAIN, secs(10), trip), full(secs(20), Held::Open), "it may be probed, and nobody has");
     let forced = |gate: &mut Gate| gate.set_breaker_mode(BreakerMode::ForcedOpen);
-    assert_eq!(newcomer(PLAIN, secs(100), forced), full(Instant::MAX, Held::Open));
+    assert_eq!(newcomer(PLAIN, secs(9_999), forced), full(Instant::MAX, Held::Forced));
+}
+
+#[test]
+fn a_host_in_trouble_that_nobody_asks_for_any_more_goes_when_it_has_had_its_rest() {
+    let mut table: HostTable<u8, 1> = HostTable::new();
+    let mut newcomer_at = |now, use_it: fn(&mut Gate, Instant)| {
+        let told = table.gate(now, 2, PLAIN).map(drop);
+        if told.is_err() {
+            use_it(table.gate(now, 1, PLAIN).expect("it is there"), now);
+        } else {
+            assert!(table.remove(&2).is_some());
+            use_it(table.gate(now, 1, PLAIN).expect("there is room"), now);
+        }
+        told
+    };
+    let trip: fn(&mut Gate, Instant) = |gate, now| call(gate, now, Outcome::Failure);
+    let probe: fn(&mut Gate, Instant) = |gate, now| call(gate, now, Outcome::Success);
+    let give_up: fn(&mut Gate, Instant) = |gate, now| {
+        let ticket = go(gate, now);
+        gate.cancel(now, ticket);
+    };
+    assert_eq!(newcomer_at(START, trip), Ok(()));
+    assert_eq!(newcomer_at(secs(10), give_up), full(secs(20), Held::Open));
+    // A probe that says nothing leaves it half-open; its lease would have ended at 40 s.
+    assert_eq!(newcomer_at(secs(40), probe), full(secs(50), Held::Open));
+    assert_eq!(newcomer_at(secs(49), probe), full(secs(50), Held::Ramp));
+    assert_eq!(newcomer_at(secs(58), trip), full(secs(59), Held::Ramp), "it was asked for meanwhile");
+    assert_eq!(newcomer_at(secs(77), |_, _| {}), full(secs(78), Held::Open));
+    assert_eq!(newcomer_at(secs(86), |_, _| {}), full(secs(87), Held::Open), "a look is a use");
+    assert_eq!(newcomer_at(secs(96), |_, _| {}), Ok(()), "10 s after the last use");
+}
+
+#[test]
+fn a_host_that_is_removed_makes_room_whatever_held_it() {
+    let mut table: HostTable<u8, 2> = HostTable::new();
+    for key in [1, 2] {
+        let gate = table.gate(START, key, PLAIN).expect("room");
+        (0..3).for_each(|_| call(gate, START, Outcome::Refused(Refusal::Access)));
+    }
+    assert_eq!(table.gate(secs(9_999), 3, PLAIN).map(drop), full(Instant::MAX, Held::Denied));
+    assert!(table.remove(&3).is_none());
+    let removed = table.remove(&1).expect("it is there");
+    assert!(!removed.is_healthy(), "with what it remembers");
+    table.gate(START, 3, PLAIN).expect("there is room");
+    assert!(table.remove(&3).is_some() && table.remove(&2).is_some() && table.is_empty());
 }
 
 #[test]
@@ -243,8 +283,11 @@ fn it_agrees_with_a_list_of_hosts_in_the_order_of_their_use() {
             let entropy = Entropy::mix(seed, step, 5);
             now = now.plus_ns([0, 50_000_000, 3_000_000_000][entropy.up_to(2) as usize]);
             let key = entropy.derive(1).up_to(5);
-            let neutral: List<u64> =
-                table.hosts.iter_mut().filter_map(|host| host.gate.is_neutral(now).then_some(host.key)).collect();
+            let neutral: List<u64> = table
+                .hosts
+                .iter_mut()
+                .filter_map(|host| host.gate.held_until(now, host.used_at).is_none().then_some(host.key))
+                .collect();
             let expected = if by_use.contains(&key) || by_use.len() < 3 {
                 Some(None)
             } else {

@@ -31,6 +31,11 @@ pub fn proven_hosts_gate_over_period(
 }
 
 #[unsafe(no_mangle)]
+pub fn proven_hosts_remove(table: &mut Calls, host: u32) -> Option<u16> {
+    HostTable::remove(table, &host).map(|gate| gate.in_flight())
+}
+
+#[unsafe(no_mangle)]
 pub fn proven_hosts_look(table: &mut Calls, host: u32) -> (usize, bool, u64, Option<u16>) {
     let in_flight = HostTable::iter(table).fold(0u64, |sum, (_, gate)| sum.saturating_add(gate.in_flight().into()));
     let found = HostTable::get(table, &host).map(|gate| gate.limit());
