@@ -30,7 +30,7 @@ impl<W: Window> Gate<W> {
     /// Admits nothing before `until`, or for a day where that is later. A shorter pause never ends a longer one.
     pub fn pause_until(&mut self, now: Instant, until: Instant) {
         let now = self.advance(now);
-        self.pause(until.min(now.plus_ns(PAUSE_NS_MAX)));
+        self.pause(now, until.min(now.plus_ns(PAUSE_NS_MAX)));
     }
 
     /// Heeds what a server says about its quota (`RateLimit` fields), before a 429 comes: with little left the gate spreads
@@ -49,7 +49,7 @@ impl<W: Window> Gate<W> {
             self.paced_until = Instant::ORIGIN;
         }
         if quota.remaining == 0 {
-            self.pause(resets_at);
+            self.pause(now, resets_at);
         } else if quota.spare() <= others {
             // Up: rather a little late than one too many. A division, but not on the way of each request.
             let pace = Millis::from_ns_up(resets_in_ns.div_ceil(u64::from(quota.remaining)));

@@ -121,12 +121,13 @@ impl<W: Window> Gate<W> {
     fn heed(&mut self, now: Instant, hint_ns: u64, entropy: Entropy) {
         let hint_ns = hint_ns.min(PAUSE_NS_MAX);
         let spread_ns = entropy.derive(PAUSE_SALT).up_to(hint_ns >> 3);
-        self.pause(now.plus_ns(hint_ns + spread_ns));
+        self.pause(now, now.plus_ns(hint_ns + spread_ns));
     }
 
-    /// At the server's wish. The limiter keeps the latest of all that holds it; whose wish that is, is all there is to remember.
-    pub(super) fn pause(&mut self, until: Instant) {
-        if until >= self.limiter.held_until() {
+    /// At the server's wish; one that is over already, or a hint of nothing, is none and costs no burst. The limiter keeps the
+    /// latest of all that holds it; whose wish that is, is all there is to remember.
+    pub(super) fn pause(&mut self, now: Instant, until: Instant) {
+        if now < until && until >= self.limiter.held_until() {
             self.standing.set_paused(true);
             self.limiter.pause_until(until);
         }

@@ -125,7 +125,7 @@ impl<W: Window> Gate<W> {
         self.limiter.restore(now, until_next_ns.min(LONGEST_PAUSE_NS.max(self.limiter.interval_ns()) as i64));
         // A pause leaves no burst behind: one that is over, or never was, must not take it a second time.
         if pause_ns > 0 {
-            self.pause(now.plus_ns(pause_ns.min(LONGEST_PAUSE_NS)));
+            self.pause(now, now.plus_ns(pause_ns.min(LONGEST_PAUSE_NS)));
         }
         self.spread_as_well(now, now.plus_ns(paced.ns().saturating_sub(off_ns).min(PAUSE_NS_MAX)), pace);
         self.note_standing(now);
