@@ -19,7 +19,8 @@
 //! Source: M. Nygard, "Release It!", 2007; half-open with counted probes as in resilience4j and Finagle. Deviations:
 //! - Each admission is a [`Pass`] that knows its *era*, the stretch between two transitions. What comes back from an
 //!   earlier era changes nothing, so a straggler cannot close or open what it never saw.
-//! - A probe has a lease. One that is lost gives its place back when the lease ends; nothing waits for it for ever.
+//! - Probes have a lease, which begins when the first of them goes while none is out. One that is lost gives its place back at
+//!   its end, once all places are taken: those that are out then count no more, and nothing waits for a lost one for ever.
 //! - The open time is a [`Backoff`], so it can grow, and is jittered: a fleet does not come back in step.
 //! - Calls that are overdue count as slow before they return (see [`CircuitBreaker::count_overdue`]).
 //! - After closing, a ramp lets `2·P` calls through at once and doubles that after as many successes, until 256. A failure
@@ -76,7 +77,7 @@ pub enum BreakerState {
     },
     /// Probes pass.
     HalfOpen {
-        /// When the youngest probe's lease ends.
+        /// When the lease of the probes that are out ends.
         lease_end: Instant,
         /// Probes that are out.
         outstanding: u8,
@@ -127,7 +128,7 @@ pub enum Rejected {
         /// … of so many.
         calls: u16,
     },
-    /// All probes are out; the lease of the youngest ends then, and a result may come earlier.
+    /// All probes are out; their lease ends then, and a result may come earlier.
     Probing {
         /// When the places of lost probes are free again.
         until: Instant,
@@ -346,7 +347,7 @@ impl<W: Window> CircuitBreaker<W> {
                 BreakerState::Open { until, .. } => until.max(left),
                 // Its probes are out: nothing that was saved is stricter.
                 BreakerState::HalfOpen { .. } if open_ns == 0 => return,
-                // No further one before those that are out have to be back.
+                // No further one before their lease ends.
                 BreakerState::HalfOpen { lease_end, .. } => left.max(lease_end),
                 // As many as there may be probes, but none beside what is in flight.
                 BreakerState::Closed { ramp: present, clean: _ } if open_ns == 0 && present < u16::MAX => {
@@ -388,8 +389,8 @@ impl<W: Window> CircuitBreaker<W> {
     pub(crate) fn take(&mut self, now: Instant) -> Pass {
         let probe = match self.state {
             BreakerState::HalfOpen { outstanding, succeeded, lease_end } => {
-                // A reading that is late does not end the lease of a probe that is out already.
-                let lease_end = lease_end.max(now.plus(self.lease));
+                // Beside one that is out already, which may be lost, it does not last longer.
+                let lease_end = if outstanding == 0 { now.plus(self.lease) } else { lease_end };
                 self.state =
                     BreakerState::HalfOpen { lease_end, outstanding: outstanding.saturating_add(1), succeeded };
                 debug_assert!(outstanding < self.probes, "one probe too many");

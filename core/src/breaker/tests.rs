@@ -170,6 +170,21 @@ fn a_lost_probe_gives_its_place_back_when_its_lease_ends() {
 }
 
 #[test]
+fn a_lost_probe_beside_others_that_say_nothing_gives_its_place_back_too() {
+    let (mut breaker, _straggler) = half_open(BreakerConfig { probes: 2, ..CONFIG });
+    let _lost = breaker.try_acquire(LATER).expect("half-open");
+    let lease_end = LATER.saturating_add(CONFIG.lease);
+    // Others come and go beside it all the time.
+    let mut now = LATER;
+    while now < lease_end {
+        call(&mut breaker, now, Verdict::Neutral);
+        now = now.saturating_add(Duration::from_secs(1));
+    }
+    let pair = [(); 2].map(|()| breaker.try_acquire(now));
+    assert!(pair.iter().all(Result::is_ok), "its place is still taken: {pair:?}");
+}
+
+#[test]
 fn a_host_that_answers_a_probe_with_429_is_back() {
     let (mut breaker, _straggler) = half_open(CONFIG);
     call(&mut breaker, LATER, Verdict::Answered);
