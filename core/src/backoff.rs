@@ -121,7 +121,8 @@ impl core::error::Error for BackoffError {}
 
 /// A backoff policy: pure, without state. 10 bytes.
 ///
-/// Invariant: base ≤ every upper end ≤ cap, at any number of failures.
+/// Invariant: base ≤ every upper end, and no delay is longer than the cap, at any number of failures. The upper end is not
+/// either, but for the decorrelated kind, which cuts what it drew.
 ///
 /// ```
 /// use core::time::Duration;

@@ -55,7 +55,7 @@
 
 use core::{fmt, time::Duration};
 
-use super::limiter::{Pacing, Rate, RateConfigError, RateLimiter, Shortage};
+use super::limiter::{Rate, RateConfigError, RateLimiter, Shortage};
 use crate::time::{Compact, Instant, nanos};
 
 /// How an [`AdaptiveRate`] adapts.
@@ -175,14 +175,17 @@ impl AdaptiveRate {
         }
     }
 
-    /// Takes one cell, or says when it conforms.
-    pub const fn try_acquire(&mut self, now: Instant) -> Result<Grant, Pacing> {
+    /// Takes one cell.
+    ///
+    /// # Errors
+    /// Where none conforms: the instant at which one will, if nobody else takes it.
+    pub const fn try_acquire(&mut self, now: Instant) -> Result<Grant, Instant> {
         match self.limiter.check(now) {
             Ok(()) => {
                 self.limiter.take(now);
                 Ok(Grant { taken_at: now, cuts: self.adaptation.cuts })
             }
-            Err(Shortage { until }) => Err(Pacing::NotBefore(until)),
+            Err(Shortage { until }) => Err(until),
         }
     }
 
@@ -348,7 +351,8 @@ impl Adaptation {
 
     /// Whether more were refused than may have nothing to do with the rate.
     fn is_too_many(&self, tolerance: u8) -> bool {
-        self.refused >= 2 && u16::from(self.refused) * u16::from(tolerance) > u16::from(self.good)
+        let (refused, good) = (u16::from(self.refused), u16::from(self.good));
+        refused >= 2 && refused * u16::from(tolerance) > refused + good
     }
 
     /// By how much to cut, as a power of two: by the share that was refused since the last cut.

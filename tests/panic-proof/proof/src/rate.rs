@@ -56,7 +56,7 @@ pub fn proven_adaptive_new(config: AdaptiveRateConfig) -> Result<AdaptiveRate, A
 }
 
 #[unsafe(no_mangle)]
-pub fn proven_adaptive_try_acquire(rate: &mut AdaptiveRate, now: Instant) -> Result<Grant, Pacing> {
+pub fn proven_adaptive_try_acquire(rate: &mut AdaptiveRate, now: Instant) -> Result<Grant, Instant> {
     AdaptiveRate::try_acquire(rate, now)
 }
 
