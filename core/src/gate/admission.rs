@@ -64,10 +64,8 @@ pub enum Why {
     },
     /// The server asked to be left alone, or its quota is used up.
     Paused {
-        /// About how many microseconds are left; at most 71 minutes are shown …
+        /// About how many microseconds are left; at most 71 minutes are shown.
         remaining_us: u32,
-        /// … of which none may be.
-        allowed_us: u32,
     },
     /// The rate limiter has nothing yet.
     Rate {
@@ -141,7 +139,7 @@ impl fmt::Display for Why {
             Self::Open { bad, calls } => write!(f, "breaker open after {bad} bad of {calls} calls"),
             Self::ForcedOpen => f.write_str("breaker forced open"),
             Self::Probing { outstanding, probes } => write!(f, "{outstanding} of {probes} probes out"),
-            Self::Paused { remaining_us, allowed_us: _ } => {
+            Self::Paused { remaining_us } => {
                 write!(f, "paused at the server's wish for {} ms", remaining_us / 1_000)
             }
             Self::Rate { early_us, interval_us } => {

@@ -343,7 +343,7 @@ impl<W: Window> Gate<W> {
         let paused_until = self.paused_until();
         if now < paused_until && until <= paused_until {
             let remaining_us = about_micros(paused_until.since_ns(now));
-            return (paused_until, Why::Paused { remaining_us, allowed_us: 0 });
+            return (paused_until, Why::Paused { remaining_us });
         }
         let pace_ns = if now < self.paced_until { self.pace.ns() } else { 0 };
         let interval_us = about_micros(self.limiter.interval_ns().max(pace_ns));

@@ -141,7 +141,7 @@ impl TraceHash {
             Why::Open { bad, calls } => (0, [bad.into(), calls.into()]),
             Why::ForcedOpen => (1, [0, 0]),
             Why::Probing { outstanding, probes } => (2, [outstanding.into(), probes.into()]),
-            Why::Paused { remaining_us, allowed_us } => (3, [remaining_us, allowed_us]),
+            Why::Paused { remaining_us } => (3, [remaining_us, 0]),
             Why::Rate { early_us, interval_us } => (4, [early_us, interval_us]),
             Why::Budget { saved, cost } => (5, [saved, cost]),
             Why::InFlight { in_flight, limit } => (6, [in_flight.into(), limit.into()]),

@@ -245,7 +245,7 @@ mod tests {
         let wait = |span, why| Wait { span, why }.to_string();
         let open = Why::Open { bad: 16, calls: 16 };
         assert_eq!(wait(Duration::from_millis(11_200), open), "waiting 12 s: breaker open (16/16 bad)");
-        let paused = Why::Paused { remaining_us: u32::MAX, allowed_us: 0 };
+        let paused = Why::Paused { remaining_us: u32::MAX };
         assert_eq!(wait(Duration::from_secs(3_599), paused), "waiting 60 min: the server asked for a pause");
         assert_eq!(wait(Duration::MAX, Why::ForcedOpen), "waiting: breaker forced open");
     }

@@ -33,7 +33,7 @@ impl Obstacle {
             | (Self::Budget, Why::Budget { saved: 0, cost: 2 })
             | (Self::Full, Why::InFlight { in_flight: 2, limit: 2 }) => true,
             (Self::Rate, Why::Rate { early_us, interval_us }) => [early_us, interval_us].map(about_seconds) == [20, 20],
-            (Self::Paused, Why::Paused { remaining_us, allowed_us: 0 }) => about_seconds(remaining_us) == 30,
+            (Self::Paused, Why::Paused { remaining_us }) => about_seconds(remaining_us) == 30,
             _ => false,
         }
     }
@@ -198,7 +198,7 @@ fn every_reason_explains_itself() {
     assert_eq!(said(Why::Open { bad: 4, calls: 4 }), "breaker open after 4 bad of 4 calls");
     assert_eq!(said(Why::ForcedOpen), "breaker forced open");
     assert_eq!(said(Why::Probing { outstanding: 1, probes: 1 }), "1 of 1 probes out");
-    let paused = Why::Paused { remaining_us: 30_000_000, allowed_us: 0 };
+    let paused = Why::Paused { remaining_us: 30_000_000 };
     assert_eq!(said(paused), "paused at the server's wish for 30000 ms");
     let rate = Why::Rate { early_us: 20, interval_us: 1_000 };
     assert_eq!(said(rate), "20 µs early at one request each 1000 µs");

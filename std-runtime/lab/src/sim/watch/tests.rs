@@ -253,7 +253,7 @@ fn a_refusal_for_a_reason_that_is_none_is_no_less_a_breach() {
         Why::Open { bad: 16, calls: 16 },
         Why::ForcedOpen,
         Why::Probing { outstanding: 1, probes: 1 },
-        Why::Paused { remaining_us: 1, allowed_us: 0 },
+        Why::Paused { remaining_us: 1 },
         Why::Rate { early_us: 1, interval_us: 500_000 },
         Why::Budget { saved: 0, cost: 2 },
         Why::InFlight { in_flight: 50, limit: 50 },
@@ -289,7 +289,7 @@ fn a_refusal_for_a_reason_is_well_until_the_reason_is_gone() {
     assert_eq!(beat.refuse(NOW, budget), Err(Breach::HeldBack(budget)), "two answers earned one");
 
     let mut beat = Beat::new(FREE);
-    let paused = Why::Paused { remaining_us: 1, allowed_us: 0 };
+    let paused = Why::Paused { remaining_us: 1 };
     beat.well(NOW, Outcome::Throttled { retry_after: Some(Duration::from_secs(8)) });
     assert_eq!(beat.refuse(millis_later(8_999), paused), Ok(()));
     assert_eq!(
@@ -343,7 +343,7 @@ fn whoever_is_told_to_come_back_too_late_is_held_back() {
 
     let mut beat = Beat::new(FREE);
     beat.well(NOW, Outcome::Throttled { retry_after: Some(Duration::from_secs(8)) });
-    check(beat, Why::Paused { remaining_us: 1, allowed_us: 0 }, millis_later(9_000));
+    check(beat, Why::Paused { remaining_us: 1 }, millis_later(9_000));
 
     let mut beat = Beat::new(FREE);
     (0..16).for_each(|_| beat.well(NOW, Outcome::Failure));
