@@ -5,17 +5,19 @@ mod picture;
 mod table;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use tidegate::config::Preset;
 use tidegate_lab::sim::{
     Report, SimError, World,
-    figures::Figures,
+    figures::{Figures, Timeline},
     scenario::{self, Scenario},
 };
 
@@ -28,12 +30,15 @@ use crate::{
 /// What is simulated and what is shown of it.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// A scenario: servers, clients and their settings, as in examples/scenarios
-    #[arg(value_name = "SCENARIO.toml", required_unless_present = "compare")]
+    /// A scenario: servers, clients and their settings, as in examples/scenarios; --keys shows what may stand in it
+    #[arg(value_name = "SCENARIO.toml", required_unless_present_any = ["compare", "keys"])]
     scenario: Option<PathBuf>,
     /// Several scenarios side by side instead
     #[arg(long, value_name = "SCENARIO.toml", num_args = 2..=8, conflicts_with = "scenario")]
     compare: Vec<PathBuf>,
+    /// Show every key of a scenario, what it means and its default, and play nothing
+    #[arg(long, conflicts_with_all = ["scenario", "compare", "timeline"])]
+    keys: bool,
     /// Draw what happens over time, as SVG
     #[arg(long, value_name = "FILE.svg")]
     timeline: Option<PathBuf>,
@@ -57,6 +62,10 @@ struct Played {
 
 /// Plays one scenario, or several to be compared.
 pub(crate) fn run(args: &SimulateArgs, output: &mut Output) -> Result<Exit, Fatal> {
+    if args.keys {
+        output.result(scenario::KEYS.trim_end()).map_err(Fatal::local)?;
+        return Ok(Exit::Complete);
+    }
     let paths: Vec<&Path> = args.scenario.iter().chain(&args.compare).map(PathBuf::as_path).collect();
     if let Some(picture) = &args.timeline {
         picture::check(picture, &paths)?;
@@ -72,7 +81,7 @@ pub(crate) fn run(args: &SimulateArgs, output: &mut Output) -> Result<Exit, Fata
     }
     let text = match args.output_format {
         OutputFormat::Text => table::of(&played),
-        OutputFormat::Json => serde_json::to_string_pretty(&document(&played)).map_err(Fatal::local)?,
+        OutputFormat::Json => document(&played).map_err(Fatal::local)?,
     };
     output.result(&text).map_err(Fatal::local)?;
     // Apart from the result, which is the same on every machine.
@@ -103,10 +112,28 @@ fn play(path: &Path, name: String, Scenario { title, world }: Scenario) -> Resul
     Ok(Played { name, title, world, report, figures })
 }
 
-fn document(played: &[Played]) -> Value {
-    let of = |one: &Played| json!({ "scenario": one.name, "title": one.title, "figures": one.figures });
-    match played {
-        [one] => of(one),
-        several => json!({ "compared": several.iter().map(of).collect::<Vec<_>>() }),
+/// A run for programs, as std-runtime/lab/src/sim/figures/json.md describes it.
+#[derive(Serialize)]
+struct Document<'p> {
+    scenario: &'p str,
+    title: &'p str,
+    figures: &'p Figures,
+    /// On one line: it is long, and nobody reads it.
+    timeline: Box<RawValue>,
+}
+
+impl<'p> Document<'p> {
+    fn of(played: &'p Played) -> serde_json::Result<Self> {
+        let Played { name, title, report, figures, .. } = played;
+        let timeline = serde_json::value::to_raw_value(&Timeline::of(report))?;
+        Ok(Self { scenario: name, title, figures, timeline })
+    }
+}
+
+fn document(played: &[Played]) -> serde_json::Result<String> {
+    let documents = played.iter().map(Document::of).collect::<Result<Vec<_>, _>>()?;
+    match &documents[..] {
+        [one] => serde_json::to_string_pretty(one),
+        several => serde_json::to_string_pretty(&BTreeMap::from([("compared", several)])),
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt::Display, str::FromStr, time::Duration};
 
 use tidegate::{config, template::UrlTemplate};
 use tidegate_core::TileId;
-use tidegate_lab::{measure::requirement::Requirements, mock::Faults};
+use tidegate_lab::{measure::requirement::Requirements, mock::Faults, sim::scenario::Scenario};
 use tidegate_store::{
     area::{Bbox, Corridor, Shard, ZoomSet},
     scheme::{self, TileJson},
@@ -44,6 +44,7 @@ pub fn run(data: &[u8]) {
         _ => {
             let _description = parsed::<TileJson>(text);
             told(Corridor::from_geojson(text, 100.0), drop);
+            told(Scenario::from_toml(text, &[]), drop);
         }
     }
 }

@@ -211,3 +211,45 @@ fn a_picture_is_replaced_as_a_whole_and_only_by_a_run_that_succeeds() {
     let files = fs::read_dir(directory.path()).expect("a folder").count();
     assert_eq!(files, 2, "the scenario and its picture, and nothing is left over");
 }
+
+#[test]
+fn json_has_a_timeline_that_adds_up_to_the_figures() {
+    let (_directory, path) = file(SHORT);
+    let document = json(&run(&["simulate", &path, "--output-format", "json"]));
+    let [figures, timeline] = ["figures", "timeline"].map(|part| &document[part]["fleets"][0]);
+    for (column, total) in [("offered", &figures["calls"]["offered"]), ("sent", &figures["attempts"]["sent"])] {
+        let steps = timeline[column].as_array().unwrap_or_else(|| panic!("no {column} in {timeline:#}"));
+        assert_eq!(steps.len(), 20);
+        assert_eq!(steps.iter().filter_map(Value::as_u64).sum::<u64>(), total.as_u64().expect("a number"), "{column}");
+    }
+    assert_eq!(document["timeline"]["servers"][0]["arrived"].as_array().map(Vec::len), Some(20));
+}
+
+#[test]
+fn every_name_in_the_json_is_explained() {
+    fn names(value: &Value, all: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                all.extend(object.keys().cloned());
+                object.values().for_each(|value| names(value, all));
+            }
+            Value::Array(values) => values.iter().for_each(|value| names(value, all)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let page = include_str!("../../../lab/src/sim/figures/json.md");
+    let (_directory, path) = file(SHORT);
+    let mut all = Vec::new();
+    names(&json(&run(&["simulate", "--compare", &path, &path, "--output-format", "json"])), &mut all);
+    assert!(all.len() > 100, "{all:?}");
+    all.iter().for_each(|name| assert!(page.contains(&format!("`{name}`")), "{name} is not explained"));
+}
+
+#[test]
+fn the_keys_of_a_scenario_are_shown_without_one() {
+    let output = run(&["simulate", "--keys"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    for key in ["`length`", "`[[fleet]]`", "`slow-after`"] {
+        assert!(stdout(&output).contains(key), "{key} is missing in {}", stdout(&output));
+    }
+}

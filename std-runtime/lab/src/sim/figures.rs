@@ -3,8 +3,11 @@
 //! *Answered* is a call that got what it asked for, or learnt that there is nothing (404, 410, 204): both are what a map
 //! needs, and both are a success to the core's breakers, budgets and limits. Goodput, fairness, latency and recovery count
 //! answers. A refusal (401, 403, other 4xx) is final and no answer.
+//!
+#![doc = include_str!("figures/json.md")]
 
 mod recovery;
+mod timeline;
 
 use serde::Serialize;
 
@@ -13,6 +16,7 @@ use super::world::{Fleet, Server, World};
 use crate::measure::percentile::Summary;
 
 pub use recovery::{NoBaseline, Recovery};
+pub use timeline::{FleetTimeline, ServerTimeline, Timeline};
 
 /// The figures of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]

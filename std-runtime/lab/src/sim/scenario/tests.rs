@@ -207,3 +207,15 @@ fn numbers_stand_with_or_without_quotes_and_a_time_without_a_unit_is_seconds() {
     let text = format!("length = \"1m\"\n[[server]]\nname = \"a\"\nrules = {outages:?}");
     assert_eq!(Scenario::from_toml(&text, &PRESETS).expect("two outages").world.servers[0].rules.outages.len(), 2);
 }
+
+#[test]
+fn the_page_names_every_key() {
+    for table in ["", "[[server]]\n", "[[fleet]]\n"] {
+        let error = Scenario::from_toml(&format!("{table}nonsense = 1"), &PRESETS).expect_err("no key").to_string();
+        let (_, keys) = error.split_once("expected one of ").unwrap_or_else(|| panic!("{error}"));
+        for key in keys.trim().split(", ").map(|key| key.trim_matches('`')) {
+            let named = [format!("`{key}`"), format!("`[[{key}]]`")];
+            assert!(named.iter().any(|key| KEYS.contains(key)), "{key} is not on the page");
+        }
+    }
+}

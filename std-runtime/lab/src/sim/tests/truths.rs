@@ -6,7 +6,7 @@ use super::*;
 use crate::sim::figures::{Figures, NoBaseline, Recovery};
 use crate::sim::scenario::Scenario;
 
-/// A scenario of `examples/scenarios`, where all settings are those of the core unless it says otherwise.
+/// A scenario of `examples/scenarios`, with the presets of the command: what is tested here is what it shows.
 macro_rules! ready {
     ($name:literal) => {
         ready($name, include_str!(concat!("../../../../../examples/scenarios/", $name, ".toml")))
@@ -14,8 +14,9 @@ macro_rules! ready {
 }
 
 fn ready(name: &str, text: &str) -> World {
-    let bulk = scenario::Preset { name: "bulk", gate: GateConfig::DEFAULT, call: CallConfig::DEFAULT };
-    Scenario::from_toml(text, &[bulk]).unwrap_or_else(|error| panic!("{name}: {error}")).world
+    let presets = tidegate::config::Preset::ALL;
+    let presets = presets.map(|it| scenario::Preset { name: it.name(), gate: it.gate(), call: it.call() });
+    Scenario::from_toml(text, &presets).unwrap_or_else(|error| panic!("{name}: {error}")).world
 }
 
 /// Calls that succeeded, of those that began, in these seconds.
@@ -168,6 +169,6 @@ fn seeking_gets_most_of_a_hidden_limit_and_not_adapting_is_refused_most() {
     let share = |fleet: usize| figures.fleets[fleet].throttled_share.unwrap_or(1.0);
     let [unlimited, aimd, seeking] = [0, 1, 2].map(|fleet| figures.fleets[fleet].goodput_per_s);
     assert!(seeking > 47.5 && seeking > aimd, "{unlimited:.1}, {aimd:.1}, {seeking:.1} a second");
-    assert!(share(2) < 0.04 && share(0) > 0.1, "{:.3} and {:.3} refused", share(2), share(0));
+    assert!(share(2) < 0.04 && (0.2..0.3).contains(&share(0)), "{:.3} and {:.3} refused", share(2), share(0));
     assert_eq!(figures.fleets[0].recovery, Recovery::NotApplicable { why: NoBaseline::Undisturbed });
 }
