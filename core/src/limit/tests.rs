@@ -228,6 +228,7 @@ fn what_was_sent_under_another_limit_does_not_cut_its_successor() {
         let mut new = ConcurrencyLimit::new(LimitConfig { start: 10, ..kind }).expect("valid");
         let fresh = new.clone();
         new.succeed(&old);
+        assert_eq!(new.in_flight(), old.in_flight());
         out.into_iter().for_each(|slot| new.settle(slot, Load::TimedOut, Duration::ZERO));
         assert_eq!((new.learnt(), new.in_flight()), (10, 0));
         assert_eq!(new.evidence, fresh.evidence);
@@ -246,6 +247,44 @@ fn what_was_sent_before_other_bounds_or_a_restored_limit_is_not_judged() {
         out.into_iter().for_each(|slot| limit.settle(slot, Load::TimedOut, Duration::ZERO));
         assert_eq!(limit, ConcurrencyLimit { in_flight: 0, ..lowered });
     }
+}
+
+#[test]
+fn another_learnt_limit_is_news_even_where_as_many_may_be_in_flight() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 10, floor: 5, ..GRADIENT }).expect("valid");
+    let out = fill(&mut limit);
+    limit.restore(9);
+    assert_eq!((out.len(), limit.limit(), limit.learnt()), (5, 5, 9), "half of it first, but not below the floor");
+    out.into_iter().for_each(|slot| limit.settle(slot, Load::TimedOut, Duration::ZERO));
+    assert_eq!(limit.learnt(), 9, "what was sent before is not judged");
+}
+
+#[test]
+fn a_round_begins_with_its_first_failure() {
+    let failures_to_a_cut = |good| {
+        let mut limit = ConcurrencyLimit::new(AIMD).expect("valid");
+        answer(&mut limit, 1, good);
+        (1..100).find(|_| {
+            let slot = limit.try_acquire().expect("free");
+            limit.settle(slot, Load::Failed, Duration::ZERO);
+            limit.learnt() < 50
+        })
+    };
+    let at_once = failures_to_a_cut(0);
+    assert!(at_once.is_some_and(|failures| failures > 1), "{at_once:?}");
+    for good in 1..150 {
+        assert_eq!(failures_to_a_cut(good), at_once, "after {good} answers");
+    }
+}
+
+#[test]
+fn places_that_nobody_gives_back_are_free_again() {
+    let mut limit = ConcurrencyLimit::new(LimitConfig::fixed(3)).expect("valid");
+    let _lost = fill(&mut limit);
+    limit.reclaim(2);
+    assert_eq!(limit.in_flight(), 1);
+    limit.reclaim(2);
+    assert_eq!(limit.in_flight(), 0, "never more than there are");
 }
 
 #[test]
@@ -306,6 +345,7 @@ fn nonsense_is_rejected() {
     let error = |config| ConcurrencyLimit::new(config).expect_err("nonsense");
     assert_eq!(error(LimitConfig { floor: 0, ..AIMD }), LimitError::FloorIsZero);
     assert_eq!(error(LimitConfig { ceiling: 10_001, ..AIMD }), LimitError::CeilingTooHigh);
+    assert!(ConcurrencyLimit::new(LimitConfig { ceiling: 10_000, ..AIMD }).is_ok());
     assert_eq!(error(LimitConfig { start: 51, ..AIMD }), LimitError::OutOfOrder);
     let kind = LimitKind::Aimd { tolerated: Share::of(2, 1) };
     assert_eq!(error(LimitConfig { kind, ..AIMD }), LimitError::Tolerance);

@@ -475,3 +475,14 @@ fn nonsense_is_rejected_with_what_to_change() {
     assert_eq!(error(AdaptiveRateConfig { catch_up, ..base }), AdaptiveRateError::CatchUpTooLong);
     assert!(AdaptiveRate::new(AdaptiveRateConfig { catch_up: Duration::from_secs(60), ..base }).is_ok());
 }
+
+#[test]
+fn the_first_refusal_that_names_a_wait_cuts_by_a_sixteenth_however_early_it_comes() {
+    for now in [Instant::ORIGIN, Instant::from_secs(1), START] {
+        let mut rate = seeking(100);
+        let before_ns = interval_ns(&rate);
+        let grant = Grant { taken_at: now, cuts: rate.adaptation.cuts };
+        rate.on_throttled(now, grant, Some(Duration::from_secs(30)));
+        assert_eq!(interval_ns(&rate), before_ns + before_ns / 16, "{now:?}");
+    }
+}
