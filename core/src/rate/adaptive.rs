@@ -18,8 +18,8 @@
 //! | slower than at the last cut | `t −= (t − t_cut)·dt / 2^12 + t·dt / 2^17` (towards it) |
 //! | faster than that | `t −= t·dt / 2^max(17 − calm/8, 12)` (carefully, then bolder; `calm` counts these steps) |
 //!
-//! A cut happens on a refusal if at least two requests, and more than one in `tolerance`, were refused since the last
-//! cut; at most once in 1.07 s and only for a request sent since the last cut (one cut per flight). It is proportional:
+//! A cut happens on a refusal if at least two requests were refused since the last cut, and more than one beside each
+//! `tolerance` accepted; at most once in 1.07 s and only for a request sent since the last cut (one cut per flight). It is proportional:
 //!
 //! | refused, of those accepted | longer interval |
 //! |---|---|
@@ -65,7 +65,7 @@ use crate::time::{Compact, Instant, nanos};
 pub enum AdaptiveKind {
     /// Seeks the limit and stays near it.
     Seeking {
-        /// Refusals that do not count as the limit: up to one in this many requests, 1 to 255.
+        /// Refusals that do not count as the limit: up to one beside this many requests that were accepted, 1 to 255.
         tolerance: u8,
     },
     /// ×1.1 after more than 10 successes, ×0.5 at a refusal.
@@ -351,8 +351,7 @@ impl Adaptation {
 
     /// Whether more were refused than may have nothing to do with the rate.
     fn is_too_many(&self, tolerance: u8) -> bool {
-        let (refused, good) = (u16::from(self.refused), u16::from(self.good));
-        refused >= 2 && refused * u16::from(tolerance) > refused + good
+        self.refused >= 2 && u16::from(self.refused) * u16::from(tolerance) > u16::from(self.good)
     }
 
     /// By how much to cut, as a power of two: by the share that was refused since the last cut.

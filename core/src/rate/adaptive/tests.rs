@@ -206,8 +206,8 @@ fn the_first_cut_does_not_wait_for_a_rest_at_the_origin_of_time() {
 #[test]
 fn a_single_refusal_and_a_tolerated_share_do_not_cut() {
     assert_eq!(cut_of(0, 1), 0, "one refusal may be anything");
-    assert_eq!(cut_of(62, 2), 0, "one in 32 is put up with");
-    assert_eq!(cut_of(61, 2), 1, "a little more than one in 32 is not");
+    assert_eq!(cut_of(64, 2), 0, "one beside 32 is put up with");
+    assert_eq!(cut_of(63, 2), 1, "a little more than that is not");
 }
 
 #[test]
@@ -228,9 +228,9 @@ fn of_256_answers_half_are_forgotten() {
     flight(&mut rate, START, 256, 0);
     let grown_ns = interval_ns(&rate);
     flight(&mut rate, START, 0, 4);
-    assert_eq!(interval_ns(&rate), grown_ns, "4 beside 128 are less than one in 32");
+    assert_eq!(interval_ns(&rate), grown_ns, "4 beside 128 are one beside 32");
     flight(&mut rate, START, 0, 1);
-    assert!(interval_ns(&rate) > grown_ns, "5 beside 128 are more than one in 32");
+    assert!(interval_ns(&rate) > grown_ns, "5 beside 128 are more");
 }
 
 #[test]

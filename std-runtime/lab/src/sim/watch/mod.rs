@@ -248,7 +248,8 @@ impl Watch {
         let hint_ns = hint_ns.min(PAUSE_NS_MAX);
         self.paused_until = self.paused_until.max(after(now, hint_ns));
         self.paused_at_most_until = self.paused_at_most_until.max(after(now, hint_ns + hint_ns / 8));
-        if let Some(rate) = terms.rate {
+        // A hint of nothing is none, and spends nothing.
+        if let Some(rate) = terms.rate.filter(|_| hint_ns > 0) {
             // Drawn by the gate, and not to be known otherwise.
             let until = gate.paused_until().max(self.paused_until).min(self.paused_at_most_until);
             self.rate.pause(until, rate);
