@@ -291,6 +291,14 @@ mod tests {
     }
 
     #[test]
+    fn beside_what_is_both_failed_and_slow_a_success_is_not_alone() {
+        let mut window = CallWindow::last(2).expect("in range");
+        window.record(Instant::ORIGIN, Sample { failed: true, slow: true });
+        assert!(!window.record_good(), "the window has something to forget");
+        assert_eq!(window.counts(Instant::ORIGIN), Counts { calls: 1, failed: 1, slow: 1 });
+    }
+
+    #[test]
     fn a_long_run_of_successes_does_not_hide_failures() {
         // A published "sliding" window never slid: 10,000 successes took 10,000 failures to outweigh.
         let mut window = CallWindow::last(10).expect("in range");

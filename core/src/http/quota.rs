@@ -208,6 +208,18 @@ mod tests {
     }
 
     #[test]
+    fn of_two_quotas_with_as_much_to_spare_the_slower_one_is_heeded() {
+        let quota = |remaining, seconds| Quota { remaining, limit: None, resets_in: Duration::from_secs(seconds) };
+        for (slower, faster) in [(quota(10, 10), quota(3, 2)), (quota(5, 2), quota(10, 3)), (quota(5, 9), quota(5, 8))]
+        {
+            assert!(is_tighter(&slower, &faster) && !is_tighter(&faster, &slower), "{slower:?} {faster:?}");
+        }
+        // Nothing that is left for a short time is less than little for a long one.
+        let (none, little) = (quota(0, 1), quota(1, 1_000));
+        assert!(is_tighter(&none, &little) && !is_tighter(&little, &none));
+    }
+
+    #[test]
     fn the_examples_of_draft_03_come_out() {
         let fields = [("RateLimit-Limit", "100"), ("RateLimit-Remaining", "50"), ("RateLimit-Reset", "50")];
         assert_eq!(read(&fields, None), Some((50, Some(100), 50)));

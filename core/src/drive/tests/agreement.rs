@@ -20,7 +20,7 @@ impl Story {
     /// Whether what is in the way says how long it lasts. That a wait is of no use is news that only the head hears, so then
     /// there are calls that wait for anything and calls that wait for nothing.
     fn ends_are_known(self) -> bool {
-        self.0 % 2 == 0
+        self.0.is_multiple_of(2)
     }
 
     fn gate(self) -> GateConfig {
@@ -138,8 +138,7 @@ fn told_by_tasks(story: Story) -> Told {
         }
     });
     assert_eq!(executor.run(), []);
-    let told = told.borrow().clone();
-    told
+    told.borrow().clone()
 }
 
 fn told_by_turns(story: Story) -> Told {

@@ -36,7 +36,8 @@ fn a_hint_is_a_floor_to_which_jitter_adds_an_eighth_at_most() {
 fn a_wish_for_nothing_costs_no_burst() {
     let rate = RateControl::Fixed(RateConfig { rate: Rate::per_second(4), burst: 8 });
     let quota = Quota { remaining: 0, limit: Some(100), resets_in: Duration::ZERO };
-    let wishes: [(&str, fn(&mut Gate, Ticket, Quota)); 4] = [
+    type Say = fn(&mut Gate, Ticket, Quota);
+    let wishes: [(&str, Say); 4] = [
         ("a hint of nothing", |gate, ticket, _| gate.settle(START, ticket, throttled(Duration::ZERO), ENTROPY)),
         ("a quota that is full again at once", |gate, _, quota| gate.observe_quota(START, quota)),
         ("a pause until now", |gate, _, _| gate.pause_until(START, START)),

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, path::Path};
 /// Of each file, in the same order, no two the same.
 pub(super) fn distinct(paths: &[&Path]) -> Vec<String> {
     let longest = paths.iter().map(|path| path.components().count()).max().unwrap_or(0);
-    let all = (1..=longest).map(|parts| paths.iter().map(|path| name(path, parts)).collect::<Vec<_>>());
-    all.clone().find(are_distinct).or(all.last().map(numbered)).unwrap_or_default()
+    let mut all = (1..=longest).map(|parts| paths.iter().map(|path| name(path, parts)).collect::<Vec<_>>());
+    all.clone().find(|names| are_distinct(names)).or(all.next_back().map(numbered)).unwrap_or_default()
 }
 
 /// The last parts of a path, without extension. A name may hold anything, and a terminal obeys some of it.
@@ -22,7 +22,7 @@ fn numbered(names: Vec<String>) -> Vec<String> {
     names.iter().zip(1..).map(|(name, number)| format!("{name} ({number})")).collect()
 }
 
-fn are_distinct(names: &Vec<String>) -> bool {
+fn are_distinct(names: &[String]) -> bool {
     names.iter().collect::<BTreeSet<_>>().len() == names.len()
 }
 
