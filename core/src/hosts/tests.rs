@@ -224,6 +224,17 @@ fn a_ticket_changes_nothing_in_another_gate_over_a_period_either() {
 }
 
 #[test]
+fn a_ticket_of_one_host_frees_no_place_of_another() {
+    let mut table: HostTable<u8, 2> = HostTable::new();
+    let [first, second] = [1, 2].map(|key| go(table.gate(START, key, PLAIN).expect("room"), START));
+    let gate = table.get(&2).expect("it has a call in flight");
+    gate.settle(START, first, Outcome::Success, ENTROPY);
+    assert_eq!(gate.in_flight(), 1);
+    gate.settle(START, second, Outcome::Success, ENTROPY);
+    assert_eq!(gate.in_flight(), 0);
+}
+
+#[test]
 fn ids_come_round_without_meeting_a_gate_that_is_there() {
     let mut table: HostTable<u32, 2> = HostTable::new();
     let stays = go(table.gate(START, 0, PLAIN).expect("room"), START);

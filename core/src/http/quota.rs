@@ -215,8 +215,10 @@ mod tests {
             assert!(is_tighter(&slower, &faster) && !is_tighter(&faster, &slower), "{slower:?} {faster:?}");
         }
         // Nothing that is left for a short time is less than little for a long one.
-        let (none, little) = (quota(0, 1), quota(1, 1_000));
-        assert!(is_tighter(&none, &little) && !is_tighter(&little, &none));
+        let little = quota(1, 1_000);
+        for none in [quota(0, 1), Quota { resets_in: Duration::from_millis(500), ..quota(0, 0) }] {
+            assert!(is_tighter(&none, &little) && !is_tighter(&little, &none), "{none:?}");
+        }
     }
 
     #[test]

@@ -278,6 +278,7 @@ fn what_a_gate_under_quota_or_without_reserve_holds_is_not_neutral() {
     let mut paced = gate(PLAIN);
     paced.observe_quota(START, Quota { remaining: 3, limit: None, resets_in: Duration::from_secs(30) });
     assert_eq!(paced.held_until(START, START), Some(secs(30)));
+    assert!(!paced.is_neutral(START));
     assert!(paced.is_neutral(secs(30)));
     let mut spent = gate(GateConfig { budget: BUDGET, ..PLAIN });
     while let Admission::Go(ticket) = spent.poll(START, Try::Again) {
