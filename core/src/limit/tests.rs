@@ -251,12 +251,12 @@ fn what_was_sent_before_other_bounds_or_a_restored_limit_is_not_judged() {
 
 #[test]
 fn another_learnt_limit_is_news_even_where_as_many_may_be_in_flight() {
-    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 10, floor: 5, ..GRADIENT }).expect("valid");
+    let mut limit = ConcurrencyLimit::new(LimitConfig { start: 16, floor: 8, ..GRADIENT }).expect("valid");
     let out = fill(&mut limit);
-    limit.restore(9);
-    assert_eq!((out.len(), limit.limit(), limit.learnt()), (5, 5, 9), "half of it first, but not below the floor");
+    limit.restore(15);
+    assert_eq!((out.len(), limit.limit(), limit.learnt()), (8, 8, 15), "half of it first, but not below the floor");
     out.into_iter().for_each(|slot| limit.settle(slot, Load::TimedOut, Duration::ZERO));
-    assert_eq!(limit.learnt(), 9, "what was sent before is not judged");
+    assert_eq!(limit.learnt(), 15, "what was sent before is not judged");
 }
 
 #[test]
