@@ -121,8 +121,8 @@ impl core::error::Error for BackoffError {}
 
 /// A backoff policy: pure, without state. 10 bytes.
 ///
-/// Invariant: base ≤ every upper end, and no delay is longer than the cap, at any number of failures. The upper end is not
-/// either, but for the decorrelated kind, which cuts what it drew.
+/// Invariant: base ≤ every upper end and every delay ≤ cap, at any number of failures. Upper ends are at most the cap too, but
+/// for decorrelated growth, where what was drawn is cut.
 ///
 /// ```
 /// use core::time::Duration;

@@ -19,7 +19,8 @@
 //! | faster than that | `t −= t·dt / 2^max(17 − calm/8, 12)` (carefully, then bolder; `calm` counts these steps) |
 //!
 //! A cut happens on a refusal if at least two requests were refused since the last cut, and more than one beside each
-//! `tolerance` accepted; at most once in 1.07 s and only for a request sent since the last cut (one cut per flight). It is proportional:
+//! `tolerance` accepted; at most once in 1.07 s and only for a request sent since the last cut (one cut per flight). It is
+//! proportional:
 //!
 //! | refused, of those accepted | longer interval |
 //! |---|---|

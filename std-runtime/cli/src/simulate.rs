@@ -22,7 +22,7 @@ use tidegate_lab::sim::{
 };
 
 use crate::{
-    args::OutputFormat,
+    args::{OutputFormat, whole},
     exit::{Exit, Fatal},
     output::Output,
 };
@@ -46,7 +46,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_enum, default_value = "text")]
     output_format: OutputFormat,
     /// Where randomness starts from, instead of what the scenario says
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX))]
     seed: Option<u64>,
 }
 

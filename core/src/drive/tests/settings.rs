@@ -127,20 +127,25 @@ fn patience_is_not_spent_between_two_things_in_the_way() {
     assert_eq!(ends, [(7_000, end); 3]);
 }
 
+const OPENS_AT_ONE_FAILURE: BreakerConfig = BreakerConfig {
+    mode: BreakerMode::Enforce,
+    window: 1,
+    calls_min: 1,
+    open: BackoffConfig { jitter: Jitter::None, ..BreakerConfig::DEFAULT.open },
+    ..ONE_AT_A_TIME.breaker
+};
+
 #[test]
 fn a_breaker_that_opens_ends_those_without_patience_behind_one_that_has_it() {
-    let breaker = BreakerConfig {
-        mode: BreakerMode::Enforce,
-        window: 1,
-        calls_min: 1,
-        open: BackoffConfig { jitter: Jitter::None, ..BreakerConfig::DEFAULT.open },
-        ..ONE_AT_A_TIME.breaker
-    };
     let policies = [policy(POLICY), patient_for(0), policy(POLICY), patient_for(4), patient_for(5)];
-    let ends = ends_behind_one_in_flight(GateConfig { breaker, ..limited(1) }, &policies, |world, executor, ticket| {
-        executor.run_until(secs(1));
-        world.driver().control(|gate| gate.settle(secs(1), ticket, Outcome::Failure, entropy()));
-    });
+    let ends = ends_behind_one_in_flight(
+        GateConfig { breaker: OPENS_AT_ONE_FAILURE, ..limited(1) },
+        &policies,
+        |world, executor, ticket| {
+            executor.run_until(secs(1));
+            world.driver().control(|gate| gate.settle(secs(1), ticket, Outcome::Failure, entropy()));
+        },
+    );
     let given_up = End::OutOfPatience { why: Why::Open { bad: 1, calls: 1 }, resume_at: secs(6) };
     let expected = [(6_000, End::Succeeded), (1_000, given_up), (6_000, End::Succeeded), (1_000, given_up)];
     assert_eq!((&ends[..4], ends[4]), (&expected[..], (1_000, given_up)), "5 s are not less than 5 s");
@@ -148,22 +153,19 @@ fn a_breaker_that_opens_ends_those_without_patience_behind_one_that_has_it() {
 
 #[test]
 fn patience_for_a_probe_runs_out_for_all_at_once() {
-    let breaker = BreakerConfig {
-        mode: BreakerMode::Enforce,
-        window: 1,
-        calls_min: 1,
-        open: BackoffConfig { jitter: Jitter::None, ..BreakerConfig::DEFAULT.open },
-        ..ONE_AT_A_TIME.breaker
-    };
     let three = [patient_for(8); 3];
-    let ends = ends_behind_one_in_flight(GateConfig { breaker, ..limited(1) }, &three, |world, executor, ticket| {
-        world.driver().control(|gate| gate.settle(START, ticket, Outcome::Failure, entropy()));
-        executor.run_until(millis(4_999));
-        // Somebody else makes the probe, and it does not come back.
-        world.driver().control(|gate| {
-            let Admission::Go(_probe) = gate.poll(secs(5), Try::First) else { panic!("the breaker is half-open") };
-        });
-    });
+    let ends = ends_behind_one_in_flight(
+        GateConfig { breaker: OPENS_AT_ONE_FAILURE, ..limited(1) },
+        &three,
+        |world, executor, ticket| {
+            world.driver().control(|gate| gate.settle(START, ticket, Outcome::Failure, entropy()));
+            executor.run_until(millis(4_999));
+            // Somebody else makes the probe, and it does not come back.
+            world.driver().control(|gate| {
+                let Admission::Go(_probe) = gate.poll(secs(5), Try::First) else { panic!("the breaker is half-open") };
+            });
+        },
+    );
     let why = Why::Probing { outstanding: 1, probes: 1 };
     let spent: Vec<(u64, bool)> =
         ends.iter().map(|(at, end)| (*at, matches!(end, End::OutOfPatience { why: out, .. } if *out == why))).collect();

@@ -34,6 +34,7 @@ fn two_where_a_flag_cannot_be_used() {
         (&["--timeout", "soon"], ["'soon'", "--timeout", "500ms, 10s, 2m"]),
         (&["--retries", "300"], ["'300'", "--retries", "give 0 to 254"]),
         (&["--retries", "-1"], ["'-1'", "--retries", "give 0 to 254"]),
+        (&["simulate", "x.toml", "--seed", "x"], ["'x'", "--seed", "give 0 to 18446744073709551615"]),
         (&["bench", "-n", "-5"], ["'-5'", "--tile-count", "give 1 to 10000000"]),
         (&["--tile-count", "0"], ["'0'", "--tile-count", "give 1 to 10000000"]),
         (&["--rate", "5/week"], ["'5/week'", "--rate", "50/s, 600/m, 5000/h"]),

@@ -17,7 +17,7 @@ use tidegate_core::breaker::BreakerState;
 use tidegate_core::{End, Gate, Instant, Outcome, Refusal, Ticket, Why};
 
 use bucket::{Bucket, Measure};
-use terms::BudgetTerms;
+use terms::{BudgetTerms, nanos};
 
 /// The books of one gate.
 #[derive(Clone, Debug)]
@@ -277,10 +277,6 @@ fn after(now: Instant, span_ns: u64) -> Instant {
 
 fn since_ns(now: Instant, earlier: Instant) -> u64 {
     now.as_nanos().saturating_sub(earlier.as_nanos())
-}
-
-fn nanos(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// So many refusals of access without an answer in between stop a gate.

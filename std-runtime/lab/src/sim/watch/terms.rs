@@ -77,9 +77,9 @@ fn milliseconds_up(span_ns: u64) -> u64 {
     span_ns.div_ceil(1_000_000).saturating_mul(1_000_000)
 }
 
-/// Of settings that a gate takes: at most a year.
-fn nanos(span: Duration) -> u64 {
-    span.as_nanos() as u64
+/// Saturates: a server may ask for any time.
+pub(super) fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
